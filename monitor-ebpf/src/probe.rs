@@ -1,0 +1,48 @@
+//! How the daemon asks the kernel side what it sees, and how the kernel side knows the daemon.
+
+use crate::watch::ObjectKey;
+
+/// The daemon as the kernel knows it. Its own accesses are left out by this, never by name.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// `start_boottime` of the thread group leader: a process id alone can be reused.
+    pub start: u64,
+    pub tgid: u32,
+    pub pad: u32,
+}
+
+/// One object can be reported more than once for one open: overlayfs opens the file beneath its own.
+pub const PROBE_KEYS: usize = 4;
+
+/// The daemon sets `armed` and touches an object; each hook that sees the daemon do so leaves what it saw here.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Probe {
+    /// 1 while the daemon waits for an answer.
+    pub armed: u32,
+    /// How many of `keys` are filled.
+    pub count: u32,
+    /// One bit for each hook that answered: see the `PROBE_*` constants.
+    pub hooks: u32,
+    pub port: u32,
+    pub keys: [ObjectKey; PROBE_KEYS],
+}
+
+/// A file was opened.
+pub const PROBE_FILE: u32 = 1;
+/// A unix socket was connected to; the key is the peer's.
+pub const PROBE_UNIX: u32 = 1 << 1;
+/// A TCP connection was begun; the port is the destination's.
+pub const PROBE_INET: u32 = 1 << 2;
+
+const _: () = assert!(size_of::<Own>() == 16);
+const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `#[repr(C)]`, only integers, no implicit padding: every bit pattern is a value and every byte is set.
+    unsafe impl aya::Pod for super::Own {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Probe {}
+}

@@ -1,0 +1,163 @@
+//! One access as it travels through the ring buffer.
+//!
+//! A record is a [`Head`], then one of the object structures (by the head's tag), then sections up to the head's
+//! length. A section is a kind, a length (both `u16`) and that many bytes. Integers are in the machine's byte order.
+//!
+//! A *path* section lists the names from the object upwards, each ended by a zero byte: the kernel finds them in that
+//! order and the daemon turns them round.
+
+/// The object is a [`FileObject`].
+pub const TAG_FILE: u32 = 1;
+/// The object is a [`UnixObject`].
+pub const TAG_UNIX: u32 = 2;
+/// The object is an [`InetObject`].
+pub const TAG_INET: u32 = 3;
+
+/// Everything about the process that the kernel knows as numbers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Actor {
+    pub start: u64,
+    pub caps_effective: u64,
+    pub cgroup_id: u64,
+    pub exe_ino: u64,
+    pub exe_dev: u32,
+    /// See the `ACTOR_*` constants.
+    pub flags: u32,
+    pub tgid: u32,
+    pub tid: u32,
+    pub uid: u32,
+    pub euid: u32,
+    pub gid: u32,
+    pub egid: u32,
+    /// All bits set when never logged in, as the kernel keeps it.
+    pub auid: u32,
+    pub session: u32,
+    pub mnt_ns: u32,
+    pub pid_ns: u32,
+    pub net_ns: u32,
+    pub pad: u32,
+    pub comm: [u8; 16],
+}
+
+/// The process has no user memory: a kernel thread.
+pub const ACTOR_NO_MM: u32 = 1;
+/// The executable's last link is gone.
+pub const ACTOR_EXE_DELETED: u32 = 1 << 1;
+/// The argument list was longer than [`ARGS_MAX`].
+pub const ACTOR_ARGS_TRUNCATED: u32 = 1 << 2;
+/// The argument list could not be read (paged out, or the process unmapped it).
+pub const ACTOR_ARGS_UNREADABLE: u32 = 1 << 3;
+/// `auid` and `session` were read: this kernel keeps them.
+pub const ACTOR_HAS_AUDIT: u32 = 1 << 4;
+/// `cgroup_id` was read.
+pub const ACTOR_HAS_CGROUP: u32 = 1 << 5;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Head {
+    pub tag: u32,
+    /// Of the whole record, this head included.
+    pub len: u32,
+    /// Nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`).
+    pub time: u64,
+    /// The target whose watch matched.
+    pub target: u32,
+    /// See the `HEAD_*` constants.
+    pub flags: u32,
+    pub actor: Actor,
+}
+
+/// Not all sections fitted, or a path had more than [`PATH_DEPTH`] names.
+pub const HEAD_TRUNCATED: u32 = 1;
+/// The hook knows how the attempt ended: `status` of the object holds it.
+pub const HEAD_HAS_STATUS: u32 = 1 << 1;
+
+/// A file that was opened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FileObject {
+    pub ino: u64,
+    pub dev: u32,
+    /// `file->f_flags`: the flags of open(2).
+    pub open_flags: u32,
+    /// 1 when this open made the file.
+    pub created: u32,
+    /// `inode->i_mode`.
+    pub mode: u32,
+}
+
+/// A unix socket that was connected to, named by the peer's end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UnixObject {
+    pub ino: u64,
+    pub dev: u32,
+    /// The process that made the listening socket; 0 when unknown.
+    pub peer_tgid: u32,
+    /// 0, or the negative errno of the attempt.
+    pub status: i32,
+    pub pad: u32,
+}
+
+/// A TCP connection. Addresses are in network order; IPv4 is written as v4-mapped IPv6. Ports are in host order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct InetObject {
+    pub src: [u8; 16],
+    pub dst: [u8; 16],
+    pub src_port: u16,
+    pub dst_port: u16,
+    /// 1 when the peer opened the connection.
+    pub inbound: u32,
+}
+
+/// Path of the actor's executable.
+pub const SECTION_EXE: u16 = 1;
+/// The actor's arguments, each ended by a zero byte.
+pub const SECTION_ARGS: u16 = 2;
+/// Path of the actor's working directory.
+pub const SECTION_CWD: u16 = 3;
+/// Path of the file or socket, in the mount namespace it was found in.
+pub const SECTION_OBJECT: u16 = 4;
+/// The actor's cgroup, innermost name first.
+pub const SECTION_CGROUP: u16 = 5;
+/// An [`Ancestor`], followed by the path of its executable; nearest ancestor first.
+pub const SECTION_ANCESTOR: u16 = 6;
+
+/// The parent or an earlier ancestor.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ancestor {
+    pub start: u64,
+    pub exe_ino: u64,
+    pub exe_dev: u32,
+    /// See the `ACTOR_*` constants.
+    pub flags: u32,
+    pub tgid: u32,
+    pub uid: u32,
+    pub comm: [u8; 16],
+}
+
+/// The parent and six more.
+pub const ANCESTORS_MAX: usize = 7;
+/// Names in a path. A deeper path keeps the innermost names.
+pub const PATH_DEPTH: usize = 24;
+/// Bytes of one name, the terminator included.
+pub const COMPONENT_MAX: usize = 256;
+/// Bytes of the argument list.
+pub const ARGS_MAX: usize = 2048;
+/// Bytes of all sections.
+pub const SECTIONS_MAX: usize = 8192;
+
+pub const OBJECT_MAX: usize = size_of::<InetObject>();
+
+/// The longest record.
+pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX;
+
+const _: () = assert!(size_of::<Actor>() == 104);
+const _: () = assert!(size_of::<Head>() == 128);
+const _: () = assert!(size_of::<FileObject>() == 24);
+const _: () = assert!(size_of::<UnixObject>() == 24);
+const _: () = assert!(size_of::<InetObject>() == 40);
+const _: () = assert!(size_of::<Ancestor>() == 48);

@@ -1,0 +1,120 @@
+//! What the daemon asks the kernel to watch: objects, names inside a directory, and TCP ports.
+
+/// A file system object as the hooks see it: `inode->i_ino` and `inode->i_sb->s_dev` (the kernel's own encoding,
+/// which `stat` does not show on btrfs and overlayfs).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectKey {
+    pub ino: u64,
+    pub dev: u32,
+    /// Always zero: map keys are compared byte by byte.
+    pub pad: u32,
+}
+
+impl ObjectKey {
+    pub const fn new(dev: u32, ino: u64) -> Self {
+        Self { ino, dev, pad: 0 }
+    }
+}
+
+/// The entry for one object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Which target a use of the object belongs to.
+    pub target: u32,
+    pub flags: u32,
+}
+
+/// A use of the object itself is an access.
+pub const WATCH_SELF: u32 = 1;
+/// A use of anything beneath the directory is an access.
+pub const WATCH_TREE: u32 = 1 << 1;
+/// Some names directly inside the directory are watched: look into the map of names.
+pub const WATCH_NAMES: u32 = 1 << 2;
+
+/// Longest file name in the map of names. A longer name can only be watched by object.
+pub const NAME_MAX: usize = 64;
+
+/// A name directly inside a directory. It keeps matching while the file it names is deleted and made again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameKey {
+    pub dir: ObjectKey,
+    /// Padded with zeros.
+    pub name: [u8; NAME_MAX],
+}
+
+impl NameKey {
+    /// `None` when the name is empty or too long for the map.
+    pub fn new(dir: ObjectKey, name: &[u8]) -> Option<Self> {
+        // One byte is left for the terminator the kernel side writes.
+        if name.is_empty() || name.len() >= NAME_MAX {
+            return None;
+        }
+        let mut padded = [0; NAME_MAX];
+        padded[..name.len()].copy_from_slice(name);
+        Some(Self { dir, name: padded })
+    }
+}
+
+/// How many parents of an opened file are compared with watched directories.
+pub const TREE_DEPTH: u32 = 4;
+
+/// Words of the filter in front of the map of objects: one bit for each possible hash of a watched object, so that
+/// an open of anything else costs a few loads and no look-up.
+pub const FILTER_WORDS: usize = 64;
+
+const FILTER_BITS: u32 = 12;
+const _: () = assert!(FILTER_WORDS * 64 == 1 << FILTER_BITS);
+
+/// The filter's word and bit for an object.
+#[inline(always)]
+pub const fn filter_slot(key: &ObjectKey) -> (usize, u64) {
+    // Fibonacci hashing: the high bits of a product with 2^64/phi depend on all bits of the key.
+    let hash = (key.ino ^ ((key.dev as u64) << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER_BITS);
+    ((hash >> 6) as usize & (FILTER_WORDS - 1), 1 << (hash & 63))
+}
+
+/// How many objects, names and ports fit.
+pub const OBJECTS_MAX: u32 = 4096;
+pub const NAMES_MAX: u32 = 512;
+pub const PORTS_MAX: u32 = 64;
+
+const _: () = assert!(size_of::<ObjectKey>() == 16);
+const _: () = assert!(size_of::<Watch>() == 8);
+const _: () = assert!(size_of::<NameKey>() == 80);
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `#[repr(C)]`, only integers, no implicit padding: every bit pattern is a value and every byte is set.
+    unsafe impl aya::Pod for super::ObjectKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Watch {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::NameKey {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filter_slots_stay_inside_the_filter_and_spread() {
+        let mut used = [0u64; FILTER_WORDS];
+        for ino in 0..4096 {
+            let (word, bit) = filter_slot(&ObjectKey::new(0x80_0010, ino));
+            used[word] |= bit;
+        }
+        let set: u32 = used.iter().map(|word| word.count_ones()).sum();
+        assert!(set > 2000, "4096 consecutive inodes use only {set} of 4096 bits");
+    }
+
+    #[test]
+    fn names_that_do_not_fit_are_refused() {
+        let dir = ObjectKey::new(1, 2);
+        assert!(NameKey::new(dir, b"").is_none());
+        assert!(NameKey::new(dir, &[b'x'; NAME_MAX]).is_none());
+        assert!(NameKey::new(dir, &[b'x'; NAME_MAX - 1]).is_some());
+    }
+}

@@ -1,0 +1,5 @@
+//! The daemon. The modules follow the way of one access:
+//! hook (kernel) → [`ring`] → [`decode`] → [`enrich`] → [`decide`] → [`emit`].
+
+pub mod access;
+pub mod model;

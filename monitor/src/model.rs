@@ -1,0 +1,135 @@
+//! The words the whole daemon shares: classes of targets, actions on them, groups of actions.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A side door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The directory the kubelet runs manifests from.
+    StaticPodManifest,
+    /// The container runtime's socket.
+    RuntimeApi,
+    /// etcd's client and peer ports.
+    DatastoreApi,
+    /// The kubelet's own port.
+    KubeletApi,
+}
+
+impl Class {
+    pub const ALL: [Self; 4] =
+        [Self::StaticPodManifest, Self::RuntimeApi, Self::DatastoreApi, Self::KubeletApi];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StaticPodManifest => "static_pod_manifest",
+            Self::RuntimeApi => "runtime_api",
+            Self::DatastoreApi => "datastore_api",
+            Self::KubeletApi => "kubelet_api",
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What was done to a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Opened for reading.
+    Open,
+    /// Made by an open.
+    Create,
+    /// Opened for writing.
+    Write,
+    /// Connected to.
+    Connect,
+}
+
+impl Action {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Create => "create",
+            Self::Write => "write",
+            Self::Connect => "connect",
+        }
+    }
+
+    /// The group a policy rule names the action by.
+    pub const fn group(self) -> Group {
+        match self {
+            Self::Open => Group::Read,
+            Self::Create | Self::Write => Group::Write,
+            Self::Connect => Group::Connect,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Groups of actions, as the `access` key of a rule names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    Read,
+    Write,
+    Connect,
+}
+
+impl Group {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// How bad it is, in five steps as OCSF and most SIEMs have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// Which hooks are attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// fentry on `security_*`, BTF tracepoints.
+    Fentry,
+    /// Raw tracepoints only: what a system call left behind.
+    Syscall,
+}
+
+impl Backend {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fentry => "fentry",
+            Self::Syscall => "syscall",
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
