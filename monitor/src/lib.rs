@@ -1,5 +1,7 @@
 //! The daemon. The modules follow the way of one access:
-//! hook (kernel) → [`ring`] → [`decode`] → [`enrich`] → [`decide`] → [`emit`].
+//! hook (kernel) → `ring` → `decode` → `enrich` → `decide` → `emit`.
 
 pub mod access;
 pub mod model;
+pub mod target;
+pub mod verdict;

@@ -1,0 +1,52 @@
+//! What is watched: an object of the node with a class.
+
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use crate::model::Class;
+
+/// One thing to watch, as the policy or a profile names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub class: Class,
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A directory and everything in it. The path is the node's.
+    Directory(PathBuf),
+    /// A unix socket, by its path on the node.
+    Socket(PathBuf),
+    /// A TCP port, where its destination counts.
+    Port { port: u16, destinations: Destinations },
+}
+
+/// Which destination addresses of a port belong to the node's door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Destinations {
+    /// The node's own addresses, loopback in the node's network namespace included.
+    Node,
+    Any,
+    Networks(Vec<IpNet>),
+}
+
+impl Target {
+    /// The path on the node, for targets that have one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.what {
+            What::Directory(path) | What::Socket(path) => Some(path),
+            What::Port { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.what {
+            What::Directory(path) | What::Socket(path) => write!(f, "{} {}", self.class, path.display()),
+            What::Port { port, .. } => write!(f, "{} tcp/{port}", self.class),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! What was decided about an access, and why.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Violation,
+    Allowed,
+}
+
+/// Why, as a code that rules in a SIEM can match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// An allow rule matched.
+    RuleMatched,
+    /// No rule is about this class of target.
+    NoRuleForTarget,
+    /// Rules are about the target, but none about this kind of access.
+    AccessNotAllowed,
+    /// The executable is not the file any rule for the target names.
+    ExeMismatch,
+    /// The executable has the path a rule names, but is another file (a copy, a container's own, mounted over).
+    ExeNotNodeFile,
+    /// The executable matches, the user id does not.
+    UidMismatch,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    pub result: Outcome,
+    pub reason: Reason,
+    /// One sentence for people.
+    pub detail: String,
+    /// The id of the allow rule that matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched: Option<String>,
+}
+
+impl Verdict {
+    pub fn is_violation(&self) -> bool {
+        self.result == Outcome::Violation
+    }
+}
