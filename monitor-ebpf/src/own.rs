@@ -2,9 +2,11 @@
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
 use monitor_abi::fields::Field;
-use monitor_abi::probe::{Own, PROBE_KEYS};
+use monitor_abi::probe::{Namespaces, Own, PROBE_KEYS};
 use monitor_abi::watch::ObjectKey;
 
+use crate::capture::ancestors::parent;
+use crate::capture::task;
 use crate::maps::{GATE, OWN, PROBE};
 use crate::reader::{Kernel, Probe, Reader};
 
@@ -16,7 +18,15 @@ pub fn announce(armed: bool) {
     let id = bpf_get_current_pid_tgid();
     if let Some(own) = OWN.get_ptr_mut(0) {
         // SAFETY: the pointer is the map's only value, and only the daemon's one probing thread runs this.
-        unsafe { *own = Own { start: start(), tgid: (id >> 32) as u32, pad: 0 } };
+        unsafe {
+            *own = Own {
+                start: start(),
+                tgid: (id >> 32) as u32,
+                pad: 0,
+                own: task::namespaces(current()),
+                node: node(),
+            };
+        }
     }
     if let Some(probe) = PROBE.get_ptr_mut(0) {
         // SAFETY: as above.
@@ -64,8 +74,29 @@ pub fn answer(hook: u32, key: ObjectKey, port: u16) {
     }
 }
 
+#[inline(always)]
 fn start() -> u64 {
+    Probe::read(Probe::pointer(current(), Field::TaskLeader), Field::TaskStart)
+}
+
+/// The namespaces of process 1, which every process descends from. Asked of the kernel, because /proc/1/ns needs a
+/// privilege the daemon may lack and shows a container's process 1 without `hostPID`.
+#[inline(always)]
+fn node() -> Namespaces {
+    /// Far more than a daemon has ancestors.
+    const DEPTH: usize = 64;
+    let mut task = current();
+    for _ in 0..DEPTH {
+        if Probe::read::<u32>(task, Field::TaskTgid) == 1 {
+            return task::namespaces(task);
+        }
+        task = parent(task);
+    }
+    Namespaces::default()
+}
+
+#[inline(always)]
+fn current() -> Kernel {
     // SAFETY: the helper only returns an address.
-    let task = unsafe { bpf_get_current_task() } as Kernel;
-    Probe::read(Probe::pointer(task, Field::TaskLeader), Field::TaskStart)
+    unsafe { bpf_get_current_task() as Kernel }
 }

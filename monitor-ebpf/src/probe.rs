@@ -27,6 +27,19 @@ pub struct Own {
     pub start: u64,
     pub tgid: u32,
     pub pad: u32,
+    pub own: Namespaces,
+    /// Those of the first process, wherever the daemon runs; zero if it is not among the daemon's ancestors.
+    pub node: Namespaces,
+}
+
+/// Inode numbers of the namespaces a process is in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    pub mnt: u32,
+    pub pid: u32,
+    pub net: u32,
+    pub pad: u32,
 }
 
 /// One object can be reported more than once for one open: overlayfs opens the file beneath its own.
@@ -54,7 +67,7 @@ pub const PROBE_UNIX: u32 = 1 << 1;
 pub const PROBE_INET: u32 = 1 << 2;
 
 const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 8);
-const _: () = assert!(size_of::<Own>() == 16);
+const _: () = assert!(size_of::<Own>() == 48);
 const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());
 
 #[cfg(feature = "user")]

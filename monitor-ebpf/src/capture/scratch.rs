@@ -6,6 +6,7 @@ use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
 use monitor_abi::record::{ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, SECTIONS_MAX};
 
+use crate::maps::SCRATCH;
 use crate::matching::Match;
 use crate::reader::Kernel;
 
@@ -31,6 +32,15 @@ pub struct Scratch {
 const _: () = assert!(SECTIONS_MAX.is_power_of_two());
 
 impl Scratch {
+    /// This CPU's scratch space of a hook.
+    #[inline(always)]
+    pub fn of(hook: u32) -> Option<&'static mut Self> {
+        let scratch = SCRATCH.get_ptr_mut(hook)?;
+        // SAFETY: the memory is this CPU's and this hook's; `begin` refuses it while an interrupted run of the hook uses it,
+        // and a run's functions use it one after the other.
+        Some(unsafe { &mut *scratch })
+    }
+
     /// Starts a record. `false` when the hook is already at it: it interrupted itself on this CPU.
     #[inline(always)]
     pub fn begin<T: Copy>(&mut self, tag: u32, matched: Match, object: &T) -> bool {

@@ -2,6 +2,7 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_abi::fields::Field;
+use monitor_abi::probe::Namespaces;
 use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, ACTOR_NO_MM, Actor};
 
 use super::scratch::Scratch;
@@ -12,7 +13,7 @@ use crate::reader::{Kernel, Probe, Reader, address, has, value};
 pub fn describe(scratch: &mut Scratch, task: Kernel) {
     let id = bpf_get_current_pid_tgid();
     let cred = Probe::pointer(task, Field::TaskCred);
-    let namespaces = Probe::pointer(task, Field::TaskNsproxy);
+    let namespaces = namespaces(task);
     let inode = Probe::pointer(exe(task), Field::FileInode);
     let key = matching::key::<Probe>(inode);
     let mut flags = exe_flags(task, inode);
@@ -37,9 +38,9 @@ pub fn describe(scratch: &mut Scratch, task: Kernel) {
         egid: Probe::read(cred, Field::CredEgid),
         auid: if has(Field::TaskLoginuid) { Probe::read(task, Field::TaskLoginuid) } else { u32::MAX },
         session: if has(Field::TaskSessionid) { Probe::read(task, Field::TaskSessionid) } else { u32::MAX },
-        mnt_ns: Probe::read(Probe::pointer(namespaces, Field::NsproxyMnt), Field::MntNsInum),
-        pid_ns: pid_namespace(task),
-        net_ns: Probe::read(Probe::pointer(namespaces, Field::NsproxyNet), Field::NetNsInum),
+        mnt_ns: namespaces.mnt,
+        pid_ns: namespaces.pid,
+        net_ns: namespaces.net,
         pad: 0,
         comm: value(address(task, Field::TaskComm)),
     };
@@ -69,6 +70,17 @@ pub fn number(pid: Kernel) -> u32 {
         return 0;
     }
     Probe::read(address(pid, Field::PidNumbers), Field::UpidNr)
+}
+
+#[inline(always)]
+pub fn namespaces(task: Kernel) -> Namespaces {
+    let proxy = Probe::pointer(task, Field::TaskNsproxy);
+    Namespaces {
+        mnt: Probe::read(Probe::pointer(proxy, Field::NsproxyMnt), Field::MntNsInum),
+        pid: pid_namespace(task),
+        net: Probe::read(Probe::pointer(proxy, Field::NsproxyNet), Field::NetNsInum),
+        pad: 0,
+    }
 }
 
 /// `nsproxy->pid_ns_for_children` is where children will be; the process itself is where its pid is deepest.
