@@ -2,6 +2,7 @@
 //! hook (kernel) → `ring` → `decode` → `enrich` → `decide` → `emit`.
 
 pub mod access;
+pub mod btf;
 pub mod model;
 pub mod target;
 pub mod verdict;
