@@ -2,6 +2,7 @@
 //! hook (kernel) → `ring` → `decode` → `enrich` → `decide` → `emit`.
 
 pub mod access;
+pub mod btf;
 pub mod decode;
 pub mod kernel;
 pub mod model;
