@@ -4,7 +4,7 @@
 //!
 //! Kept: the structures of `Field::ALL` with the members on the fields' paths, at their offsets and sizes, and some function
 //! prototypes. A structure that is only pointed to becomes a forward declaration, everything else void.
-#![expect(clippy::expect_used, reason = "a developer's tool: a panic is a fine message")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a developer's tool: a panic is a fine message")]
 
 use std::collections::{BTreeSet, HashMap};
 use std::{env, fs};

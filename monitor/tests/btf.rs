@@ -1,4 +1,5 @@
 //! The type information of real kernels, reduced (`fixtures/README.md`): every field resolves, at the offset it has.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -136,6 +137,13 @@ fn damaged_headers_are_told_apart() {
     swapped.swap(0, 1);
     assert!(matches!(Btf::parse(&swapped), Err(BtfError::ForeignByteOrder)));
     assert!(matches!(Btf::parse(&[]), Err(BtfError::NotBtf)));
+    let mut unterminated = fixture("6.1");
+    *unterminated.last_mut().unwrap() = b'x';
+    assert!(matches!(Btf::parse(&unterminated), Err(BtfError::Strings)));
+    // The type section's length, four bytes less: its last type is a function without anything after the header.
+    let mut short = fixture("6.1");
+    short[12] -= 4;
+    assert!(matches!(Btf::parse(&short), Err(BtfError::Truncated { .. })));
 }
 
 /// Everything a caller can ask of it.

@@ -188,6 +188,10 @@ mod tests {
             &[S, STRUCT | 2, 8, B, 1, 0, A, 1, 32],
             &[S, STRUCT | 1, 12, A, 1, 64],
         ];
+        assert!(matches!(field(types, &["a"], Shape::Int(8)), Err(FieldError::WrongShape { .. })));
+        let misfit: &[&[u32]] =
+            &[U32, &[0, INT, 8, 64], &[S, STRUCT | 1, 4, A, 1, 0], &[S, STRUCT | 1, 16, A, 2, 64]];
+        assert_eq!(field(misfit, &["a"], Shape::Int(8)), Ok(8));
         assert_eq!(field(types, &["a"], Shape::Int(4)), Ok(4));
         assert_eq!(field(types, &["c", "a"], Shape::Int(4)), Ok(4));
     }
