@@ -10,7 +10,7 @@ use crate::maps::{EVENTS, count};
 pub fn emit(scratch: &mut Scratch) {
     let length = scratch.finish();
     // VERIFIER: the bound has to be on the value that goes to the helper.
-    if length > RECORD_SPACE as u64 {
+    if length > RECORD_SPACE as u32 {
         count(Counter::LostInternal);
         return;
     }
@@ -19,7 +19,7 @@ pub fn emit(scratch: &mut Scratch) {
         bpf_ringbuf_output(
             (&raw const EVENTS).cast_mut().cast(),
             scratch.record.0.as_mut_ptr().cast(),
-            length,
+            u64::from(length),
             0,
         )
     };

@@ -26,7 +26,19 @@ pub struct Scratch {
     busy: u32,
     /// Bytes of sections so far.
     used: u32,
+    /// Where a walk is: see `path` and `ancestors`.
+    pub cursor: Cursor,
     pub record: Record,
+}
+
+/// The state of a walk lives here and not in registers: what a map holds is unknown to the verifier, so all steps look the
+/// same to it.
+#[repr(C)]
+pub struct Cursor {
+    pub mnt: u64,
+    pub dentry: u64,
+    pub node: u64,
+    pub task: u64,
 }
 
 const _: () = assert!(SECTIONS_MAX.is_power_of_two());
@@ -43,8 +55,7 @@ impl Scratch {
 
     /// Starts a record. `false` when the hook is already at it: it interrupted itself on this CPU.
     #[inline(always)]
-    pub fn begin<T: Copy>(&mut self, tag: u32, matched: Match, object: &T) -> bool {
-        const { assert!(size_of::<T>() <= OBJECT_MAX) };
+    pub fn begin(&mut self, tag: u32, matched: Match) -> bool {
         // SAFETY: a plain field; volatile because the value can change under an interrupt.
         if unsafe { ptr::read_volatile(&raw const self.busy) } != 0 {
             return false;
@@ -60,9 +71,16 @@ impl Scratch {
         head.flags = 0;
         head.below = matched.below;
         head.pad = 0;
-        // SAFETY: the object fits, asserted above, and its place is aligned to 8 as the record is.
-        unsafe { ptr::write(self.record.0.as_mut_ptr().add(size_of::<Head>()).cast::<T>(), *object) };
         true
+    }
+
+    /// The object's place. It is filled there and not on the stack, of which all functions together have 512 bytes.
+    #[inline(always)]
+    pub fn object<T>(&mut self) -> &mut T {
+        const { assert!(size_of::<T>() <= OBJECT_MAX && align_of::<T>() <= 8) };
+        // SAFETY: the object fits, asserted above; its place is aligned to 8 as the record is; the objects are plain
+        // integers, of which any bytes are a value.
+        unsafe { &mut *self.record.0.as_mut_ptr().add(size_of::<Head>()).cast::<T>() }
     }
 
     #[inline(always)]
@@ -78,11 +96,17 @@ impl Scratch {
     }
 
     /// Writes the length and returns it.
+    ///
+    /// VERIFIER: read back, because the compiler would bound the part it was made of, and 5.10 learns nothing from that.
     #[inline(always)]
-    pub fn finish(&mut self) -> u64 {
-        let length = SECTIONS as u64 + u64::from(self.used());
-        self.head().len = length as u32;
-        length
+    pub fn finish(&mut self) -> u32 {
+        let length = SECTIONS as u32 + self.used();
+        let place = &raw mut self.head().len;
+        // SAFETY: a plain field.
+        unsafe {
+            ptr::write_volatile(place, length);
+            ptr::read_volatile(place)
+        }
     }
 
     #[inline(always)]

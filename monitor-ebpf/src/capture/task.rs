@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::Namespaces;
-use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, ACTOR_NO_MM, Actor};
+use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, ACTOR_NO_MM};
 
 use super::scratch::Scratch;
 use crate::matching;
@@ -13,37 +13,37 @@ use crate::reader::{Kernel, Probe, Reader, address, has, value};
 pub fn describe(scratch: &mut Scratch, task: Kernel) {
     let id = bpf_get_current_pid_tgid();
     let cred = Probe::pointer(task, Field::TaskCred);
-    let namespaces = namespaces(task);
     let inode = Probe::pointer(exe(task), Field::FileInode);
     let key = matching::key::<Probe>(inode);
-    let mut flags = exe_flags(task, inode);
+    let namespaces = namespaces(task);
+    let actor = &mut scratch.head().actor;
+    actor.start = Probe::read(Probe::pointer(task, Field::TaskLeader), Field::TaskStart);
+    actor.caps_effective = Probe::read(cred, Field::CredCapEffective);
+    actor.cgroup_id = 0;
+    actor.exe_ino = key.ino;
+    actor.exe_dev = key.dev;
+    actor.flags = exe_flags(task, inode);
+    actor.tgid = (id >> 32) as u32;
+    actor.tid = id as u32;
+    actor.uid = Probe::read(cred, Field::CredUid);
+    actor.euid = Probe::read(cred, Field::CredEuid);
+    actor.gid = Probe::read(cred, Field::CredGid);
+    actor.egid = Probe::read(cred, Field::CredEgid);
+    actor.auid = u32::MAX;
+    actor.session = u32::MAX;
     if has(Field::TaskLoginuid) && has(Field::TaskSessionid) {
-        flags |= ACTOR_HAS_AUDIT;
+        actor.flags |= ACTOR_HAS_AUDIT;
+        actor.auid = Probe::read(task, Field::TaskLoginuid);
+        actor.session = Probe::read(task, Field::TaskSessionid);
     }
     if has(Field::CssSetCgroup) {
-        flags |= ACTOR_HAS_CGROUP;
+        actor.flags |= ACTOR_HAS_CGROUP;
     }
-    scratch.head().actor = Actor {
-        start: Probe::read(Probe::pointer(task, Field::TaskLeader), Field::TaskStart),
-        caps_effective: Probe::read(cred, Field::CredCapEffective),
-        cgroup_id: 0,
-        exe_ino: key.ino,
-        exe_dev: key.dev,
-        flags,
-        tgid: (id >> 32) as u32,
-        tid: id as u32,
-        uid: Probe::read(cred, Field::CredUid),
-        euid: Probe::read(cred, Field::CredEuid),
-        gid: Probe::read(cred, Field::CredGid),
-        egid: Probe::read(cred, Field::CredEgid),
-        auid: if has(Field::TaskLoginuid) { Probe::read(task, Field::TaskLoginuid) } else { u32::MAX },
-        session: if has(Field::TaskSessionid) { Probe::read(task, Field::TaskSessionid) } else { u32::MAX },
-        mnt_ns: namespaces.mnt,
-        pid_ns: namespaces.pid,
-        net_ns: namespaces.net,
-        pad: 0,
-        comm: value(address(task, Field::TaskComm)),
-    };
+    actor.mnt_ns = namespaces.mnt;
+    actor.pid_ns = namespaces.pid;
+    actor.net_ns = namespaces.net;
+    actor.pad = 0;
+    actor.comm = value(address(task, Field::TaskComm));
 }
 
 /// The file a process runs; null for a kernel thread.

@@ -40,18 +40,17 @@ fn report(file: Kernel, matched: Match, hook: Hook) {
     let inode = Probe::pointer(file, Field::FileInode);
     let key = matching::key::<Probe>(inode);
     let mode: u32 = Probe::read(file, Field::FileMode);
-    let object = FileObject {
-        ino: key.ino,
-        dev: key.dev,
-        open_flags: Probe::read(file, Field::FileFlags),
-        created: u32::from(mode & FMODE_CREATED != 0),
-        mode: u32::from(Probe::read::<u16>(inode, Field::InodeMode)),
-    };
     let found = Found {
         tag: TAG_FILE,
         matched,
         mnt: Probe::pointer(file, Field::FileMnt),
         dentry: Probe::pointer(file, Field::FileDentry),
     };
-    capture::access(hook, &found, &object);
+    capture::access(hook, &found, |object: &mut FileObject| {
+        object.ino = key.ino;
+        object.dev = key.dev;
+        object.open_flags = Probe::read(file, Field::FileFlags);
+        object.created = u32::from(mode & FMODE_CREATED != 0);
+        object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
+    });
 }

@@ -51,25 +51,25 @@ fn changed<R: Reader>(sk: Kernel, old: i32, new: i32) {
 
 #[inline(never)]
 fn report(sk: Kernel, matched: Match, port: u16) {
-    let object = InetObject {
-        src: ip(sk, Field::SockSaddr, Field::SockSaddr6),
-        dst: ip(sk, Field::SockDaddr, Field::SockDaddr6),
-        // Zero where the kernel chooses the port: it does so only after this change of state.
-        src_port: Probe::read(sk, Field::SockNum),
-        dst_port: port,
-        inbound: 0,
-    };
     let found = Found { tag: TAG_INET, matched, mnt: core::ptr::null(), dentry: core::ptr::null() };
-    capture::access(Hook::InetState, &found, &object);
+    capture::access(Hook::InetState, &found, |object: &mut InetObject| {
+        ip(&mut object.src, sk, Field::SockSaddr, Field::SockSaddr6);
+        ip(&mut object.dst, sk, Field::SockDaddr, Field::SockDaddr6);
+        // Zero where the kernel chooses the port: it does so only after this change of state.
+        object.src_port = Probe::read(sk, Field::SockNum);
+        object.dst_port = port;
+        object.inbound = 0;
+    });
 }
 
 /// An address as IPv6. A v6 socket that talks v4-mapped holds the mapped address in its v6 member already.
 #[inline(always)]
-fn ip(sk: Kernel, v4: Field, v6: Field) -> [u8; 16] {
+fn ip(place: &mut [u8; 16], sk: Kernel, v4: Field, v6: Field) {
     let family: u16 = Probe::read(sk, Field::SockFamily);
     if family != AF_INET && has(v6) {
-        return value(address(sk, v6));
+        *place = value(address(sk, v6));
+    } else {
+        *place = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
+        place[12..].copy_from_slice(&Probe::read::<[u8; 4]>(sk, v4));
     }
-    let [a, b, c, d] = Probe::read::<[u8; 4]>(sk, v4);
-    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }

@@ -42,11 +42,10 @@ pub fn connected(other: Kernel, hook: Hook) {
 fn report(other: Kernel, matched: Match, hook: Hook) {
     let dentry = Probe::pointer(other, Field::UnixDentry);
     let key = matching::key::<Probe>(Probe::pointer(dentry, Field::DentryInode));
-    let object = UnixObject {
-        ino: key.ino,
-        dev: key.dev,
-        peer_tgid: task::number(Probe::pointer(other, Field::SockPeerPid)),
-    };
     let found = Found { tag: TAG_UNIX, matched, mnt: Probe::pointer(other, Field::UnixMnt), dentry };
-    capture::access(hook, &found, &object);
+    capture::access(hook, &found, |object: &mut UnixObject| {
+        object.ino = key.ino;
+        object.dev = key.dev;
+        object.peer_tgid = task::number(Probe::pointer(other, Field::SockPeerPid));
+    });
 }

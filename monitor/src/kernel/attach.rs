@@ -35,7 +35,7 @@ fn describe(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             tracing::debug!(%verifier_log, "the verifier's log");
-            match verifier_log.to_string().lines().rev().find(|line| !line.starts_with("processed ") && !line.is_empty()) {
+            match verifier_log.to_string().lines().rev().find(|line| !is_statistics(line)) {
                 Some(last) => format!("{io_error} ({last})"),
                 None => io_error.to_string(),
             }
@@ -45,9 +45,15 @@ fn describe(error: &ProgramError) -> String {
     }
 }
 
-pub fn attach(ebpf: &mut Ebpf, btf: Option<&Btf>, name: &'static str, how: Attach) -> Result<(), AttachError> {
+pub fn attach(
+    ebpf: &mut Ebpf,
+    btf: Option<&Btf>,
+    name: &'static str,
+    how: Attach,
+) -> Result<(), AttachError> {
     let program = ebpf.program_mut(name).ok_or(AttachError::Missing(name))?;
-    let failed = |phase| move |source| AttachError::Program { program: name, phase, source: Box::new(source) };
+    let failed =
+        |phase| move |source| AttachError::Program { program: name, phase, source: Box::new(source) };
     let btf = || btf.ok_or(AttachError::Btf);
     match how {
         Attach::Fentry(function) => {
@@ -82,4 +88,10 @@ pub fn detach(ebpf: &mut Ebpf, name: &str) {
     {
         tracing::warn!(program = name, %error, "cannot unload");
     }
+}
+
+/// What the verifier says after its verdict.
+fn is_statistics(line: &str) -> bool {
+    line.is_empty()
+        || ["processed ", "stack depth ", "verification time "].iter().any(|start| line.starts_with(start))
 }

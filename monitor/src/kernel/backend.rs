@@ -188,7 +188,8 @@ pub fn choose(ebpf: &mut Ebpf, offsets: &Offsets, wanted: Option<Backend>) -> Re
         rejected.push(candidate);
     }
     // None is complete: the one that sees most, the better one where two see as much.
-    let best = rejected.iter().rev().max_by_key(|candidate| candidate.attached()).filter(|best| best.attached() > 0);
+    let best =
+        rejected.iter().rev().max_by_key(|candidate| candidate.attached()).filter(|best| best.attached() > 0);
     let Some(best) = best.map(|best| best.backend) else {
         let failures: Vec<_> = rejected.iter().flat_map(Candidate::failures).collect();
         return Err(failures.join("; "));
@@ -226,7 +227,11 @@ fn try_backend(
 
 /// A hook whose fields this kernel does not have is not attached: it would read something else.
 fn missing(offsets: &Offsets, hook: &Hook) -> Option<String> {
-    let field = [ACTOR].iter().chain(hook.fields).flat_map(|fields| fields.iter()).find(|field| !offsets.has(**field))?;
+    let field = [ACTOR]
+        .iter()
+        .chain(hook.fields)
+        .flat_map(|fields| fields.iter())
+        .find(|field| !offsets.has(**field))?;
     let why = offsets.missing.iter().find(|(missing, _)| missing == field).map(|(_, why)| why.to_string());
     Some(format!("{}: {}", hook.program, why.unwrap_or_default()))
 }

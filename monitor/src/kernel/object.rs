@@ -20,7 +20,9 @@ static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bypassd
 /// Why the kernel side could not be brought up.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    #[error("this bypassd was built without its kernel programs; build it with `cargo xtask build --release`")]
+    #[error(
+        "this bypassd was built without its kernel programs; build it with `cargo xtask build --release`"
+    )]
     Stub,
     #[error("{0}")]
     Btf(#[from] BtfError),
@@ -130,7 +132,10 @@ impl From<Probe> for Answer {
     }
 }
 
-pub(super) fn array<T: aya::Pod>(ebpf: &mut Ebpf, name: &'static str) -> Result<Array<MapData, T>, LoadError> {
+pub(super) fn array<T: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<Array<MapData, T>, LoadError> {
     let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
     Array::try_from(map).map_err(|source| LoadError::Map { name, source })
 }

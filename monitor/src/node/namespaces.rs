@@ -18,7 +18,8 @@ impl Namespaces {
 
 fn read(name: &str) -> io::Result<u32> {
     let link = fs::read_link(format!("/proc/1/ns/{name}"))?;
-    parse(&link.to_string_lossy()).ok_or_else(|| io::Error::other(format!("unexpected link {}", link.display())))
+    parse(&link.to_string_lossy())
+        .ok_or_else(|| io::Error::other(format!("unexpected link {}", link.display())))
 }
 
 /// `mnt:[4026531841]`

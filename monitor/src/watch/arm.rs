@@ -158,16 +158,22 @@ impl Arming<'_> {
                 }
                 Ok(())
             }
-            FileType::Directory => match self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
-                Ok(dir) => self.files(path, &dir, depth, room),
-                Err(_) => Ok(()),
-            },
+            FileType::Directory => {
+                match self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+                    Ok(dir) => self.files(path, &dir, depth, room),
+                    Err(_) => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }
 
     /// Opens a path of the node and returns what the hooks saw.
-    fn touch(&mut self, path: &Path, flags: OFlags) -> Result<(io::Result<OwnedFd>, Vec<ObjectKey>), LoadError> {
+    fn touch(
+        &mut self,
+        path: &Path,
+        flags: OFlags,
+    ) -> Result<(io::Result<OwnedFd>, Vec<ObjectKey>), LoadError> {
         let Self { kernel, root, .. } = self;
         let (fd, answer) = kernel.probe(|| root.open(path, flags))?;
         Ok((fd, answer.keys))

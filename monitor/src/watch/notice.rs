@@ -72,7 +72,9 @@ impl Notices {
                         watches.insert(watch, interest);
                     }
                 },
-                Err(error) => tracing::warn!(%error, "cannot watch a directory for changes; the next rescan will see them"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot watch a directory for changes; the next rescan will see them")
+                }
             }
         }
         for stale in self.watches.keys().filter(|watch| !watches.contains_key(watch)) {

@@ -75,7 +75,13 @@ impl Plan {
     }
 
     /// The file's path on the node, which is not always the one its actor saw.
-    pub fn path_on_node(&self, targets: &[Target], id: TargetId, file: &FileObject, below: u32) -> Option<PathBuf> {
+    pub fn path_on_node(
+        &self,
+        targets: &[Target],
+        id: TargetId,
+        file: &FileObject,
+        below: u32,
+    ) -> Option<PathBuf> {
         let target = targets.get(usize::try_from(id.0).ok()?)?.path()?;
         if below == 0 {
             return Some(self.paths.get(&file.key).map_or_else(|| target.to_owned(), Clone::clone));
