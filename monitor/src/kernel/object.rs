@@ -5,7 +5,7 @@ use std::io;
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
-use monitor_abi::probe::Probe;
+use monitor_abi::probe::{Own, Probe};
 use thiserror::Error;
 
 use super::backend::{self, Attached};
@@ -14,6 +14,7 @@ use super::table::{Desired, Table, TableError};
 use crate::access::ObjectKey;
 use crate::btf::{Btf, BtfError, Offsets};
 use crate::model::Backend;
+use crate::node::Identity;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bypassd.bpf.o"));
 
@@ -46,6 +47,7 @@ pub struct Kernel {
     attached: Attached,
     table: Table,
     probe: Array<MapData, Probe>,
+    identity: Identity,
 }
 
 /// Whether the object is the stub of a build without the eBPF toolchain.
@@ -68,12 +70,18 @@ impl Kernel {
         let table = Table::new(&mut ebpf)?;
         let announce = announce(&mut ebpf)?;
         announce.load().map_err(LoadError::Announce)?;
+        announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
+        let identity = identify(&mut ebpf)?;
         let attached = backend::choose(&mut ebpf, &offsets, wanted).map_err(LoadError::NoBackend)?;
-        Ok(Self { ebpf, attached, table, probe })
+        Ok(Self { ebpf, attached, table, probe, identity })
     }
 
     pub fn attached(&self) -> &Attached {
         &self.attached
+    }
+
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// The ring buffer; there is one, so it can be taken once.
@@ -138,6 +146,14 @@ pub(super) fn array<T: aya::Pod>(
 ) -> Result<Array<MapData, T>, LoadError> {
     let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
     Array::try_from(map).map_err(|source| LoadError::Map { name, source })
+}
+
+/// What the kernel side noted about the daemon when it announced itself.
+fn identify(ebpf: &mut Ebpf) -> Result<Identity, LoadError> {
+    let map: Array<_, Own> = array(ebpf, "OWN")?;
+    let own = map.get(&0, 0).map_err(|source| LoadError::Map { name: "OWN", source })?;
+    let Own { start: _, tgid, pad: _, own, node } = own;
+    Ok(Identity { pid: tgid, own: own.into(), node: node.into() })
 }
 
 fn announce(ebpf: &mut Ebpf) -> Result<&mut RawTracePoint, LoadError> {

@@ -1,4 +1,4 @@
-//! The node's file system, wherever the daemon itself runs: the root of process 1.
+//! The node's file system, wherever the daemon itself runs.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -6,28 +6,26 @@ use std::{fs, io};
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 
+use super::Identity;
+
 /// Paths are resolved inside it, so that absolute symbolic links on the node do not lead out into the daemon's own root.
 #[derive(Debug)]
 pub struct Root {
     fd: OwnedFd,
-    path: PathBuf,
+    path: &'static Path,
 }
 
 impl Root {
-    /// Where process 1 has its root. In a container that is the node only with `hostPID`.
-    pub fn of_node() -> io::Result<Self> {
-        Self::at(Path::new("/proc/1/root"))
+    /// The daemon's own root where it shares the node's mount namespace, else that of process 1.
+    pub fn of_node(identity: &Identity) -> io::Result<Self> {
+        let own = identity.own.mnt == identity.node.mnt;
+        Self::at(Path::new(if own { "/" } else { "/proc/1/root" }))
     }
 
-    pub fn at(path: &Path) -> io::Result<Self> {
-        let fd = openat2(
-            CWD,
-            path,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-            ResolveFlags::empty(),
-        )?;
-        Ok(Self { fd, path: path.to_owned() })
+    fn at(path: &'static Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::empty())?;
+        Ok(Self { fd, path })
     }
 
     /// Opens a path of the node.
@@ -39,7 +37,7 @@ impl Root {
 
     /// Where the daemon finds the root itself, to join fixed paths to.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.path
     }
 }
 

@@ -1,10 +1,11 @@
 //! From targets to what the kernel watches. A target is armed only by what the kernel itself showed of its object.
 
 mod arm;
+mod keeper;
 mod notice;
 mod plan;
 mod prove;
 
-pub use notice::{Interest, Notices};
-pub use plan::{Plan, State, plan};
+pub use keeper::{Change, Keeper, WatchError};
+pub use plan::State;
 pub use prove::{Proof, prove};
