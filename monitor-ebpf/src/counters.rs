@@ -38,6 +38,7 @@ counters! {
 }
 
 impl Counter {
+    #[expect(clippy::cast_possible_truncation, reason = "a handful; try_from is not const")]
     pub const COUNT: u32 = Self::ALL.len() as u32;
 
     /// Whether the counter stands for accesses that never reach the daemon.

@@ -110,3 +110,10 @@ pub struct Ancestor {
     pub comm: Vec<u8>,
     pub exe: Executable,
 }
+
+impl Executable {
+    /// Made with memfd_create: the kernel names such files itself, outside of any directory.
+    pub fn is_memfd(&self) -> bool {
+        self.deleted && self.path.starts_with(b"/memfd:")
+    }
+}

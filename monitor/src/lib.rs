@@ -3,7 +3,9 @@
 
 pub mod access;
 pub mod btf;
+pub mod clock;
 pub mod decode;
+pub mod event;
 pub mod kernel;
 pub mod model;
 pub mod node;

@@ -1,0 +1,126 @@
+//! From what is known about an access to its event.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::detection::detection;
+use super::process::Describe;
+use super::{
+    Agent, Event, Health, HealthState, Kind, Lifecycle, Node, Outcome, SCHEMA, Status, Target, message,
+};
+use crate::access::{Access, Object};
+use crate::clock::Clock;
+use crate::model::{Class, Severity};
+use crate::node::Namespaces;
+use crate::verdict::Verdict;
+
+/// What all events of a run share.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub run_id: Uuid,
+    pub node: Arc<Node>,
+    pub agent: Arc<Agent>,
+    pub clock: Clock,
+    pub namespaces: Namespaces,
+}
+
+/// What was found out about an access besides what the kernel said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The object's path on the node; empty for a connection.
+    pub path: Vec<u8>,
+    /// The systemd unit of the actor.
+    pub unit: Option<String>,
+    /// The destination is this node.
+    pub local: bool,
+    pub errors: Vec<String>,
+}
+
+impl Context {
+    /// The event of an access: an alert, or the report of an expected one.
+    pub fn access(&self, class: Class, access: &Access, facts: Facts, verdict: Verdict) -> Event {
+        let Facts { path, unit, local, errors } = facts;
+        let found = detection(class, access.action);
+        let in_container = access.actor.mnt_ns != self.namespaces.mnt;
+        let describe = Describe {
+            boot_id: self.node.boot_id.as_deref().unwrap_or_default(),
+            node: self.namespaces,
+            start: self.clock.at(access.actor.start),
+            unit,
+        };
+        let severity =
+            if verdict.is_violation() { found.severity(&access.actor, in_container) } else { Severity::Info };
+        Event {
+            kind: if verdict.is_violation() { Kind::Alert } else { Kind::Allowed },
+            time: self.clock.at(access.boottime),
+            severity,
+            rule: Some(found.rule),
+            message: message::access(access, &path, &verdict),
+            verdict: Some(verdict),
+            action: Some(access.action),
+            outcome: Some(outcome(access)),
+            process: Some(Box::new(describe.process(&access.actor))),
+            target: Some(Target::new(class, &path, local, &access.object)),
+            attack: found.attack,
+            enrichment_errors: errors,
+            truncated: access.truncated,
+            ..self.bare()
+        }
+    }
+
+    pub fn lifecycle(&self, lifecycle: Lifecycle, severity: Severity, message: String) -> Event {
+        Event { lifecycle: Some(Box::new(lifecycle)), severity, message, ..self.bare() }
+    }
+
+    pub fn health(&self, health: Health) -> Event {
+        let (severity, message) = match health.state {
+            HealthState::Heartbeat => (Severity::Info, "the monitor is running".to_owned()),
+            HealthState::Loss => {
+                let lost: u64 = health.lost.values().sum();
+                (Severity::High, format!("{lost} accesses or events were lost"))
+            }
+        };
+        Event { kind: Kind::Health, health: Some(health), severity, message, ..self.bare() }
+    }
+
+    /// `id` and `seq` are given when the event is accepted for writing.
+    fn bare(&self) -> Event {
+        Event {
+            schema: SCHEMA,
+            kind: Kind::Lifecycle,
+            time: self.clock.now(),
+            id: Uuid::nil(),
+            seq: 0,
+            run_id: self.run_id,
+            node: Arc::clone(&self.node),
+            agent: Arc::clone(&self.agent),
+            severity: Severity::Info,
+            rule: None,
+            verdict: None,
+            message: String::new(),
+            action: None,
+            outcome: None,
+            process: None,
+            target: None,
+            attack: &[],
+            enrichment_errors: Vec::new(),
+            truncated: false,
+            labels: BTreeMap::new(),
+            lifecycle: None,
+            health: None,
+        }
+    }
+}
+
+fn outcome(access: &Access) -> Outcome {
+    match &access.object {
+        Object::UnixSocket(unix) if unix.errno.is_some() => {
+            Outcome { status: Status::Failure, errno: unix.errno }
+        }
+        Object::File(_) | Object::UnixSocket(_) | Object::InetSocket(_) => {
+            Outcome { status: Status::Unknown, errno: None }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The one table from class and action to the detection: rule, severity, ATT&CK.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::access::Actor;
+use crate::model::{Action, Class, Group, Severity};
+
+/// The detection an access falls under. Ids are stable and never used for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Rule {
+    pub id: &'static str,
+    pub name: &'static str,
+}
+
+/// A technique of MITRE ATT&CK Enterprise 19.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Attack {
+    pub technique: &'static str,
+    pub tactic: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Detection {
+    pub rule: Rule,
+    severity: Severity,
+    pub attack: &'static [Attack],
+}
+
+const fn attack(technique: &'static str, tactic: &'static str) -> Attack {
+    Attack { technique, tactic }
+}
+
+const fn found(
+    id: &'static str,
+    name: &'static str,
+    severity: Severity,
+    attack: &'static [Attack],
+) -> Detection {
+    Detection { rule: Rule { id, name }, severity, attack }
+}
+
+const MANIFEST_WRITE: Detection = found(
+    "static_pod_manifest.write",
+    "Static pod manifest written",
+    Severity::High,
+    &[attack("T1543.005", "TA0003"), attack("T1053.007", "TA0002"), attack("T1610", "TA0002")],
+);
+
+const MANIFEST_READ: Detection = found(
+    "static_pod_manifest.read",
+    "Static pod manifest read",
+    Severity::Low,
+    &[attack("T1613", "TA0007")],
+);
+
+const RUNTIME_CONNECT: Detection = found(
+    "runtime_api.connect",
+    "Container runtime socket connected to",
+    Severity::Medium,
+    &[
+        attack("T1609", "TA0002"),
+        attack("T1610", "TA0002"),
+        attack("T1611", "TA0004"),
+        attack("T1613", "TA0007"),
+    ],
+);
+
+const DATASTORE_CONNECT: Detection = found(
+    "datastore_api.connect",
+    "Cluster datastore connected to",
+    Severity::High,
+    &[attack("T1552.007", "TA0006"), attack("T1213.006", "TA0009")],
+);
+
+const KUBELET_CONNECT: Detection = found(
+    "kubelet_api.connect",
+    "Kubelet port connected to",
+    Severity::Medium,
+    &[attack("T1613", "TA0007"), attack("T1609", "TA0002"), attack("T1552.007", "TA0006")],
+);
+
+pub(super) const fn detection(class: Class, action: Action) -> Detection {
+    match (class, action.group()) {
+        (Class::StaticPodManifest, Group::Write) => MANIFEST_WRITE,
+        (Class::StaticPodManifest, Group::Read | Group::Connect) => MANIFEST_READ,
+        (Class::RuntimeApi, _) => RUNTIME_CONNECT,
+        (Class::DatastoreApi, _) => DATASTORE_CONNECT,
+        (Class::KubeletApi, _) => KUBELET_CONNECT,
+    }
+}
+
+impl Detection {
+    /// One step worse for an actor in a container, or one whose executable is gone or never was a file.
+    pub(super) fn severity(&self, actor: &Actor, in_container: bool) -> Severity {
+        if in_container || actor.exe.deleted { raised(self.severity) } else { self.severity }
+    }
+}
+
+const fn raised(severity: Severity) -> Severity {
+    match severity {
+        Severity::Info => Severity::Low,
+        Severity::Low => Severity::Medium,
+        Severity::Medium => Severity::High,
+        Severity::High | Severity::Critical => Severity::Critical,
+    }
+}

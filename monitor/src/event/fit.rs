@@ -1,0 +1,99 @@
+//! An event as one line that is never cut by a container runtime's logging: CRI-O splits lines at 8 KiB.
+
+use super::Event;
+use super::process::Process;
+
+/// Bytes of a line, its end included.
+pub const LINE_MAX: usize = 8192;
+
+/// The event as JSON with a newline. Too long an event loses, in this order and only as far as needed: its ancestors, the
+/// exact bytes beside replaced text, arguments from the end, and then every other long string is cut.
+pub fn line(event: &mut Event) -> serde_json::Result<Vec<u8>> {
+    let steps: [fn(&mut Event) -> bool; 6] =
+        [drop_ancestors, drop_exact, cut_args, cut_lists, cut_strings, drop_details];
+    let mut line = serialise(event)?;
+    for step in steps {
+        while line.len() > LINE_MAX && step(event) {
+            event.truncated = true;
+            line = serialise(event)?;
+        }
+    }
+    Ok(line)
+}
+
+fn serialise(event: &Event) -> serde_json::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Each step makes the event shorter, or says that it cannot.
+fn drop_ancestors(event: &mut Event) -> bool {
+    process(event).is_some_and(|process| process.ancestors.pop().is_some())
+}
+
+fn drop_exact(event: &mut Event) -> bool {
+    let mut dropped = false;
+    if let Some(process) = process(event) {
+        dropped |= process.args_b64.take().is_some();
+        dropped |= process.cwd_b64.take().is_some();
+        dropped |= process.exe.exe_b64.take().is_some();
+        if let Some(parent) = &mut process.parent {
+            dropped |= parent.exe.exe_b64.take().is_some();
+        }
+    }
+    dropped | event.target.as_mut().is_some_and(super::Target::drop_exact)
+}
+
+fn cut_args(event: &mut Event) -> bool {
+    let Some(args) = process(event).and_then(|process| process.args.as_mut()) else { return false };
+    let cut =
+        if args.len() > 1 { args.pop().is_some() } else { args.first_mut().is_some_and(|arg| halve(arg)) };
+    if cut && let Some(process) = process(event) {
+        process.args_truncated = true;
+    }
+    cut
+}
+
+fn cut_lists(event: &mut Event) -> bool {
+    match event.lifecycle.as_deref_mut() {
+        Some(super::Lifecycle::Started(started)) => started.shorten(),
+        _ => event.enrichment_errors.pop().is_some(),
+    }
+}
+
+fn cut_strings(event: &mut Event) -> bool {
+    let mut cut = halve(&mut event.message);
+    if let Some(verdict) = &mut event.verdict {
+        cut |= halve(&mut verdict.detail);
+    }
+    if let Some(process) = process(event) {
+        for text in [&mut process.exe.exe, &mut process.cwd, &mut process.cgroup, &mut process.unit] {
+            cut |= text.as_mut().is_some_and(halve);
+        }
+        cut |= process.parent.as_mut().and_then(|parent| parent.exe.exe.as_mut()).is_some_and(halve);
+    }
+    cut | event
+        .target
+        .as_mut()
+        .is_some_and(|target| target.strings().fold(false, |cut, text| halve(text) | cut))
+}
+
+fn drop_details(event: &mut Event) -> bool {
+    let dropped = event.process.take().is_some();
+    dropped | event.lifecycle.take().is_some()
+}
+
+fn process(event: &mut Event) -> Option<&mut Process> {
+    event.process.as_deref_mut()
+}
+
+/// Cuts a long string to its first half, on a character's boundary.
+fn halve(text: &mut String) -> bool {
+    const SHORT: usize = 64;
+    if text.len() <= SHORT {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(text.len() / 2));
+    true
+}

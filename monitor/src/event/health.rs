@@ -1,0 +1,25 @@
+//! How the daemon is.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Health {
+    pub state: HealthState,
+    /// Since the start of the run, by name.
+    pub counters: BTreeMap<String, u64>,
+    /// Accesses and events lost since the last `health` event, by reason. Empty in a heartbeat: a loss is reported at once.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub lost: BTreeMap<String, u64>,
+    /// Seconds between heartbeats.
+    pub interval: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HealthState {
+    Heartbeat,
+    Loss,
+}
