@@ -14,7 +14,9 @@ fn main() -> io::Result<()> {
         println!("cargo::rerun-if-changed={}", object.display());
         fs::copy(object, out)?;
     } else {
-        println!("cargo::warning=built without the kernel programs (a stub): `cargo xtask build` makes a daemon that can run");
+        println!(
+            "cargo::warning=built without the kernel programs (a stub): `cargo xtask build` makes a daemon that can run"
+        );
         fs::write(out, [])?;
     }
     Ok(())
