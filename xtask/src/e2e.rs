@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use crate::build;
-use crate::report::Tally;
+use crate::report::{self, Tally};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -18,6 +18,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let programs = build::test_programs()?;
     let mut child = Command::new(&programs.e2e)
+        .arg(report::PLAIN)
         .args(&args.filter)
         .env("BYPASSD_BIN", build::daemon(true)?)
         .env("ACTOR_BIN", &programs.actor)

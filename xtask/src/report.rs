@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The test program's option for output without colours: a guest's console looks like a terminal to it.
+pub const PLAIN: &str = "--color=never";
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub passed: u32,

@@ -115,7 +115,8 @@ type Outcome = (Option<Tally>, Option<i32>, String);
 fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) -> Result<Outcome> {
     let kernel = kernel::get(series)?;
     let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
-    initramfs::write(&archive, &kernel, bypassd, programs, &args.filter)?;
+    let arguments = [&[report::PLAIN.to_owned()], args.filter.as_slice()].concat();
+    initramfs::write(&archive, &kernel, bypassd, programs, &arguments)?;
     let log = log_path(series)?;
     boot::boot(&kernel.image, &archive, &log, args.trace)?;
     fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;

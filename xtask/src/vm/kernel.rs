@@ -42,18 +42,23 @@ pub fn get(series: &Series) -> Result<Kernel> {
 }
 
 fn open(root: &Path) -> Result<Kernel> {
-    let boot = root.join("boot");
-    for entry in fs::read_dir(&boot).with_context(|| format!("cannot read {}", boot.display()))? {
-        let image = entry?.path();
-        let name = image.file_name().unwrap_or_default().to_string_lossy();
-        if let Some(release) = name.strip_prefix("vmlinuz-") {
-            return Ok(Kernel { release: release.into(), root: root.into(), image: image.clone() });
-        }
+    let modules = root.join("lib/modules");
+    let entries = fs::read_dir(&modules).with_context(|| format!("cannot read {}", modules.display()))?;
+    let Some(dir) = entries.flatten().next() else { bail!("nothing in {}", modules.display()) };
+    let release = dir.file_name().to_string_lossy().into_owned();
+    // The second place is that of kernels since 7.0.
+    let images = [root.join("boot").join(format!("vmlinuz-{release}")), dir.path().join("vmlinuz")];
+    match images.into_iter().find(|image| image.is_file()) {
+        Some(image) => Ok(Kernel { image, release, root: root.into() }),
+        None => bail!("no kernel in {}: remove it to fetch it again", root.display()),
     }
-    bail!("no kernel in {}: remove {} to fetch it again", boot.display(), root.display())
 }
 
 fn fetch(series: &Series, dir: &Path) -> Result<()> {
+    let unpacked = dir.join("unpacked");
+    if dir.exists() {
+        fs::remove_dir_all(dir).with_context(|| format!("cannot remove an unfinished {}", dir.display()))?;
+    }
     fs::create_dir_all(dir.join("lists/partial"))
         .with_context(|| format!("cannot create {}", dir.display()))?;
     let source = format!("deb [signed-by={KEYRING}] {} {} main\n", mirror(), series.suite);
@@ -62,7 +67,6 @@ fn fetch(series: &Series, dir: &Path) -> Result<()> {
     let packages = packages(dir)?;
     eprintln!("guest-{}: fetching {}", series.name, packages.join(" "));
     command::quiet(apt("apt-get", dir).arg("download").args(&packages).current_dir(dir))?;
-    let unpacked = dir.join("unpacked");
     for entry in fs::read_dir(dir)? {
         let package = entry?.path();
         if package.extension().is_some_and(|extension| extension == "deb") {
@@ -71,6 +75,7 @@ fn fetch(series: &Series, dir: &Path) -> Result<()> {
         }
     }
     index_modules(&unpacked)?;
+    fs::remove_dir_all(dir.join("lists"))?;
     // Last, so that what is there is whole.
     fs::rename(&unpacked, dir.join("root")).context("cannot finish the kernel's directory")
 }
