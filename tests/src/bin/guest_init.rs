@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::symlink;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
@@ -26,6 +27,14 @@ const MOUNTS: [(&str, &str, &str); 13] = [
     ("securityfs", "/sys/kernel/security", ""),
     ("debugfs", "/sys/kernel/debug", ""),
     ("tracefs", "/sys/kernel/tracing", ""),
+];
+
+/// What udev makes on a node. TOMOYO looks /dev/fd up for every execveat(2), which runc uses to start itself.
+const DEVICE_LINKS: [(&str, &str); 4] = [
+    ("/dev/fd", "/proc/self/fd"),
+    ("/dev/stdin", "/proc/self/fd/0"),
+    ("/dev/stdout", "/proc/self/fd/1"),
+    ("/dev/stderr", "/proc/self/fd/2"),
 ];
 
 const ENVIRONMENT: [(&str, &str); 4] =
@@ -60,6 +69,9 @@ fn run() -> Result<i32> {
         if let Err(error) = mount_one(kind, dir, options) {
             println!("guest-init: cannot mount {dir}: {error}");
         }
+    }
+    for (link, to) in DEVICE_LINKS {
+        symlink(to, link).with_context(|| format!("cannot make {link}"))?;
     }
     sethostname(b"guest").context("cannot set the host name")?;
     load_modules()?;
