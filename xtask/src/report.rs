@@ -20,7 +20,9 @@ impl Tally {
             let words = counts.split(['.', ';']).map(str::trim);
             words.filter_map(|part| part.strip_suffix(word)?.trim().parse::<u32>().ok()).next()
         };
-        let said = output.lines().filter(|line| line.starts_with("SKIP ")).count();
+        // With one thread the harness writes the test's name first, on the same line.
+        let skips = |line: &&str| line.starts_with("SKIP ") || line.contains(" ... SKIP ");
+        let said = output.lines().filter(skips).count();
         // A test that skips itself cannot tell the harness so: it counts there as passed.
         let skipped = u32::try_from(said).unwrap_or(u32::MAX);
         let passed = count("passed")?.saturating_sub(skipped);
@@ -70,6 +72,10 @@ mod tests {
     fn a_test_that_skips_itself_did_not_pass() {
         let tally = Tally::read(&format!("SKIP manifest: no fentry\n{CLOSING}\n")).unwrap();
         assert_eq!(tally, Tally { passed: 11, failed: 1, skipped: 3 });
+        assert_eq!(
+            Tally::read(&format!("test manifest ... SKIP manifest: no fentry\n{CLOSING}\n")),
+            Some(tally)
+        );
     }
 
     #[test]
