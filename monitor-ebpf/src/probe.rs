@@ -1,6 +1,23 @@
 //! How the daemon asks the kernel side what it sees, and how the kernel side knows the daemon.
 
-use crate::watch::ObjectKey;
+use crate::watch::{FILTER_WORDS, ObjectKey};
+
+/// What every hook looks at first.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// See [`crate::watch::filter_slot`].
+    pub filter: [u64; FILTER_WORDS],
+    /// The daemon's probing thread while it waits for an answer, else zero.
+    pub armed: u32,
+    pub pad: u32,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self { filter: [0; FILTER_WORDS], armed: 0, pad: 0 }
+    }
+}
 
 /// The daemon as the kernel knows it. Its own accesses are left out by this, never by name.
 #[repr(C)]
@@ -10,22 +27,35 @@ pub struct Own {
     pub start: u64,
     pub tgid: u32,
     pub pad: u32,
+    pub own: Namespaces,
+    /// Those of the first process, wherever the daemon runs; zero if it is not among the daemon's ancestors.
+    pub node: Namespaces,
+}
+
+/// Inode numbers of the namespaces a process is in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Namespaces {
+    pub mnt: u32,
+    pub pid: u32,
+    pub net: u32,
+    pub pad: u32,
 }
 
 /// One object can be reported more than once for one open: overlayfs opens the file beneath its own.
 pub const PROBE_KEYS: usize = 4;
 
-/// The daemon sets `armed` and touches an object; each hook that sees the daemon do so leaves what it saw here.
+/// The daemon touches an object; each hook that sees it do so leaves what it saw here.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Probe {
-    /// 1 while the daemon waits for an answer.
-    pub armed: u32,
     /// How many of `keys` are filled.
     pub count: u32,
     /// One bit for each hook that answered: see the `PROBE_*` constants.
     pub hooks: u32,
+    /// Destination of the last connection begun.
     pub port: u32,
+    pub pad: u32,
     pub keys: [ObjectKey; PROBE_KEYS],
 }
 
@@ -36,12 +66,15 @@ pub const PROBE_UNIX: u32 = 1 << 1;
 /// A TCP connection was begun; the port is the destination's.
 pub const PROBE_INET: u32 = 1 << 2;
 
-const _: () = assert!(size_of::<Own>() == 16);
+const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 8);
+const _: () = assert!(size_of::<Own>() == 48);
 const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());
 
 #[cfg(feature = "user")]
 mod user {
     // SAFETY: `#[repr(C)]`, only integers, no implicit padding: every bit pattern is a value and every byte is set.
+    unsafe impl aya::Pod for super::Gate {}
+    // SAFETY: as above.
     unsafe impl aya::Pod for super::Own {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Probe {}

@@ -1,7 +1,8 @@
 //! One access as it travels through the ring buffer.
 //!
-//! A record is a [`Head`], then one of the object structures (by the head's tag), then sections up to the head's
-//! length. A section is a kind, a length (both `u16`) and that many bytes. Integers are in the machine's byte order.
+//! A record is a [`Head`], then [`OBJECT_MAX`] bytes that begin with one of the object structures (by the head's tag), then
+//! sections up to the head's length. A section is a kind, a length (both `u16`) and that many bytes. Integers are in the
+//! machine's byte order.
 //!
 //! A *path* section lists the names from the object upwards, each ended by a zero byte: the kernel finds them in that
 //! order and the daemon turns them round.
@@ -65,13 +66,14 @@ pub struct Head {
     pub target: u32,
     /// See the `HEAD_*` constants.
     pub flags: u32,
+    /// How many names of the object's path lie below the watched object; 0 when it is that object.
+    pub below: u32,
+    pub pad: u32,
     pub actor: Actor,
 }
 
 /// Not all sections fitted, or a path had more than [`PATH_DEPTH`] names.
 pub const HEAD_TRUNCATED: u32 = 1;
-/// The hook knows how the attempt ended: `status` of the object holds it.
-pub const HEAD_HAS_STATUS: u32 = 1 << 1;
 
 /// A file that was opened.
 #[repr(C)]
@@ -95,9 +97,6 @@ pub struct UnixObject {
     pub dev: u32,
     /// The process that made the listening socket; 0 when unknown.
     pub peer_tgid: u32,
-    /// 0, or the negative errno of the attempt.
-    pub status: i32,
-    pub pad: u32,
 }
 
 /// A TCP connection. Addresses are in network order; IPv4 is written as v4-mapped IPv6. Ports are in host order.
@@ -156,8 +155,8 @@ pub const OBJECT_MAX: usize = size_of::<InetObject>();
 pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX;
 
 const _: () = assert!(size_of::<Actor>() == 104);
-const _: () = assert!(size_of::<Head>() == 128);
+const _: () = assert!(size_of::<Head>() == 136);
 const _: () = assert!(size_of::<FileObject>() == 24);
-const _: () = assert!(size_of::<UnixObject>() == 24);
+const _: () = assert!(size_of::<UnixObject>() == 16);
 const _: () = assert!(size_of::<InetObject>() == 40);
 const _: () = assert!(size_of::<Ancestor>() == 48);

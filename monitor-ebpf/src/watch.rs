@@ -38,7 +38,7 @@ pub const NAME_MAX: usize = 64;
 
 /// A name directly inside a directory. It keeps matching while the file it names is deleted and made again.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NameKey {
     pub dir: ObjectKey,
     /// Padded with zeros.

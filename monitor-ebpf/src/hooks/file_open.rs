@@ -1,0 +1,56 @@
+//! A file is opened. Reached by every way to open one: open(2) and its kin, io_uring, handles, the kernel's own readers.
+
+use aya_ebpf::macros::fentry;
+use aya_ebpf::programs::FEntryContext;
+use monitor_abi::fields::Field;
+use monitor_abi::probe::PROBE_FILE;
+use monitor_abi::record::{FileObject, TAG_FILE};
+
+use super::Hook;
+use crate::capture::{self, Found};
+use crate::matching::{self, Match};
+use crate::own;
+use crate::reader::{Kernel, Probe, Reader, Typed};
+
+/// `FMODE_CREATED`: this open made the file.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/fs.h#L161>
+const FMODE_CREATED: u32 = 1 << 20;
+
+/// `int security_file_open(struct file *file)`
+#[fentry(function = "security_file_open")]
+pub fn file_open_fentry(ctx: FEntryContext) -> i32 {
+    opened::<Typed>(ctx.arg(0), Hook::FileOpen);
+    0
+}
+
+#[inline(always)]
+pub fn opened<R: Reader>(file: Kernel, hook: Hook) {
+    let inode = R::pointer(file, Field::FileInode);
+    let dentry = R::pointer(file, Field::FileDentry);
+    if own::is_probe() {
+        own::answer(PROBE_FILE, matching::key::<R>(inode), 0);
+    }
+    if let Some(found) = matching::file::<R>(inode, dentry) {
+        report(file, found, hook);
+    }
+}
+
+#[inline(never)]
+fn report(file: Kernel, matched: Match, hook: Hook) {
+    let inode = Probe::pointer(file, Field::FileInode);
+    let key = matching::key::<Probe>(inode);
+    let mode: u32 = Probe::read(file, Field::FileMode);
+    let found = Found {
+        tag: TAG_FILE,
+        matched,
+        mnt: Probe::pointer(file, Field::FileMnt),
+        dentry: Probe::pointer(file, Field::FileDentry),
+    };
+    capture::access(hook, &found, |object: &mut FileObject| {
+        object.ino = key.ino;
+        object.dev = key.dev;
+        object.open_flags = Probe::read(file, Field::FileFlags);
+        object.created = u32::from(mode & FMODE_CREATED != 0);
+        object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
+    });
+}

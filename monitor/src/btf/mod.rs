@@ -1,0 +1,19 @@
+//! Where the running kernel keeps the fields the programs read.
+//!
+//! `reader` indexes the kernel's own type information (<https://docs.kernel.org/bpf/btf.html>), `resolve` finds a member
+//! in it, `shape` checks that the member is what the programs take it for, `offsets` does so for every field of the ABI.
+//! All of it is total: hostile bytes give an error in bounded time and memory, never a panic.
+
+mod error;
+mod kind;
+mod offsets;
+mod reader;
+mod resolve;
+mod shape;
+#[cfg(test)]
+mod testing;
+
+pub use error::{BtfError, FieldError};
+pub use kind::Kind;
+pub use offsets::Offsets;
+pub use reader::{Btf, Member, Parameter, Type};

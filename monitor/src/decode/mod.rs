@@ -1,0 +1,176 @@
+//! Bytes from the kernel to an [`Access`]. Every length and tag is checked; a record that breaks the contract is an error,
+//! never a panic.
+
+mod sections;
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use bytes::Buf;
+use monitor_abi::record::{
+    ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
+    ACTOR_NO_MM, HEAD_TRUNCATED, Head, OBJECT_MAX, TAG_FILE, TAG_INET, TAG_UNIX,
+};
+use thiserror::Error;
+
+use self::sections::Sections;
+use crate::access::{
+    Access, Actor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId, UnixObject,
+};
+use crate::model::Action;
+
+/// How a record broke the contract with the kernel side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    #[error("a record of {0} bytes is shorter than its fixed part")]
+    Short(usize),
+    #[error("a record says it has {said} bytes and has {has}")]
+    Length { said: u32, has: usize },
+    #[error("unknown record tag {0}")]
+    Tag(u32),
+    #[error("section {kind} of {length} bytes does not fit into its record")]
+    Section { kind: u16, length: u16 },
+}
+
+const FIXED: usize = size_of::<Head>() + OBJECT_MAX;
+
+/// A decoded record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    pub access: Access,
+    /// How many names of a file's path lie below the watched object.
+    pub below: u32,
+}
+
+pub fn decode(record: &[u8]) -> Result<Decoded, DecodeError> {
+    if record.len() < FIXED {
+        return Err(DecodeError::Short(record.len()));
+    }
+    let (mut head, rest) = record.split_at(size_of::<Head>());
+    let (object, sections) = rest.split_at(OBJECT_MAX);
+    let tag = head.get_u32_ne();
+    let length = head.get_u32_ne();
+    if usize::try_from(length) != Ok(record.len()) {
+        return Err(DecodeError::Length { said: length, has: record.len() });
+    }
+    let boottime = head.get_u64_ne();
+    let target = TargetId(head.get_u32_ne());
+    let flags = head.get_u32_ne();
+    let below = head.get_u32_ne();
+    head.advance(4);
+    let (mut actor, actor_flags) = actor(&mut head);
+    let Sections { exe, args, cwd, object: path, cgroup, ancestors } = Sections::decode(sections)?;
+    actor.exe.path = exe;
+    actor.args = if actor_flags & ACTOR_ARGS_UNREADABLE == 0 { args } else { None };
+    actor.cwd = cwd;
+    actor.cgroup = cgroup;
+    actor.ancestors = ancestors;
+    let (action, object) = match tag {
+        TAG_FILE => file(object, path),
+        TAG_UNIX => (Action::Connect, unix(object, path)),
+        TAG_INET => (Action::Connect, inet(object)),
+        other => return Err(DecodeError::Tag(other)),
+    };
+    let truncated = flags & HEAD_TRUNCATED != 0;
+    Ok(Decoded { access: Access { boottime, target, action, object, actor, truncated }, below })
+}
+
+/// The actor's fixed part. The caller has checked that it is there.
+fn actor(buf: &mut &[u8]) -> (Actor, u32) {
+    let start = buf.get_u64_ne();
+    let caps_effective = buf.get_u64_ne();
+    let cgroup_id = buf.get_u64_ne();
+    let exe_ino = buf.get_u64_ne();
+    let exe_dev = buf.get_u32_ne();
+    let flags = buf.get_u32_ne();
+    let pid = buf.get_u32_ne();
+    let tid = buf.get_u32_ne();
+    let uid = buf.get_u32_ne();
+    let euid = buf.get_u32_ne();
+    let gid = buf.get_u32_ne();
+    let egid = buf.get_u32_ne();
+    let auid = buf.get_u32_ne();
+    let session = buf.get_u32_ne();
+    let mnt_ns = buf.get_u32_ne();
+    let pid_ns = buf.get_u32_ne();
+    let net_ns = buf.get_u32_ne();
+    buf.advance(4);
+    let mut comm = [0; 16];
+    buf.copy_to_slice(&mut comm);
+    // All bits set: never logged in.
+    let audit = |value: u32| (flags & ACTOR_HAS_AUDIT != 0 && value != u32::MAX).then_some(value);
+    let actor = Actor {
+        pid,
+        tid,
+        start,
+        comm: sections::until_zero(&comm).to_vec(),
+        exe: executable(exe_dev, exe_ino, flags),
+        args_truncated: flags & ACTOR_ARGS_TRUNCATED != 0,
+        uid,
+        euid,
+        gid,
+        egid,
+        auid: audit(auid),
+        session_id: audit(session),
+        caps_effective,
+        mnt_ns,
+        pid_ns,
+        net_ns,
+        cgroup_id: (flags & ACTOR_HAS_CGROUP != 0).then_some(cgroup_id),
+        ..Actor::default()
+    };
+    (actor, flags)
+}
+
+fn executable(dev: u32, ino: u64, flags: u32) -> Executable {
+    Executable {
+        key: (flags & ACTOR_NO_MM == 0 && ino != 0).then(|| ObjectKey::new(dev, ino)),
+        path: Vec::new(),
+        deleted: flags & ACTOR_EXE_DELETED != 0,
+    }
+}
+
+fn file(mut buf: &[u8], path_seen: Vec<u8>) -> (Action, Object) {
+    /// Of open(2), the same on every architecture this runs on.
+    const O_ACCMODE: u32 = 3;
+    const O_WRONLY: u32 = 1;
+    const S_IFMT: u32 = 0o170_000;
+    const S_IFDIR: u32 = 0o040_000;
+    let ino = buf.get_u64_ne();
+    let dev = buf.get_u32_ne();
+    let flags = buf.get_u32_ne();
+    let created = buf.get_u32_ne() != 0;
+    let mode = buf.get_u32_ne();
+    let write = flags & O_ACCMODE != 0;
+    let read = flags & O_ACCMODE != O_WRONLY;
+    let action = match (created, write) {
+        (true, _) => Action::Create,
+        (false, true) => Action::Write,
+        (false, false) => Action::Open,
+    };
+    let directory = mode & S_IFMT == S_IFDIR;
+    (action, Object::File(FileObject { key: ObjectKey::new(dev, ino), path_seen, read, write, directory }))
+}
+
+fn unix(mut buf: &[u8], path_seen: Vec<u8>) -> Object {
+    let ino = buf.get_u64_ne();
+    let dev = buf.get_u32_ne();
+    let peer = buf.get_u32_ne();
+    let peer_pid = (peer != 0).then_some(peer);
+    Object::UnixSocket(UnixObject { key: ObjectKey::new(dev, ino), path_seen, peer_pid, errno: None })
+}
+
+fn inet(mut buf: &[u8]) -> Object {
+    let mut ip = || {
+        let mut octets = [0; 16];
+        buf.copy_to_slice(&mut octets);
+        IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
+    };
+    let (src_ip, dst_ip) = (ip(), ip());
+    let src_port = buf.get_u16_ne();
+    let dst_port = buf.get_u16_ne();
+    let inbound = buf.get_u32_ne() != 0;
+    Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,12 @@
+//! The kernel side as the daemon holds it: loaded programs, their maps, and what they answer.
+
+mod attach;
+mod backend;
+mod object;
+mod stats;
+mod table;
+
+pub use backend::{Attached, Candidate, HookReport, HookState};
+pub use object::{Kernel, LoadError};
+pub use stats::Counters;
+pub use table::{Desired, TableError};

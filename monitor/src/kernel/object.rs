@@ -1,0 +1,147 @@
+//! Loading the embedded object: offsets in, maps and programs out, hooks attached.
+
+use std::io;
+
+use aya::maps::{Array, MapData, MapError, RingBuf};
+use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _};
+use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+use monitor_abi::probe::Probe;
+use thiserror::Error;
+
+use super::backend::{self, Attached};
+use super::stats::Counters;
+use super::table::{Desired, Table, TableError};
+use crate::access::ObjectKey;
+use crate::btf::{Btf, BtfError, Offsets};
+use crate::model::Backend;
+
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bypassd.bpf.o"));
+
+/// Why the kernel side could not be brought up.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error(
+        "this bypassd was built without its kernel programs; build it with `cargo xtask build --release`"
+    )]
+    Stub,
+    #[error("{0}")]
+    Btf(#[from] BtfError),
+    #[error("cannot load the kernel programs' maps: {0}; run as root, or with CAP_BPF and CAP_PERFMON")]
+    Object(#[source] Box<EbpfError>),
+    #[error("no backend attaches on this kernel: {0}")]
+    NoBackend(String),
+    #[error("the kernel programs have no {0}; the binary is damaged, build it again")]
+    Missing(&'static str),
+    #[error("map {name}: {source}")]
+    Map { name: &'static str, source: MapError },
+    #[error("program announce: {0}")]
+    Announce(#[source] ProgramError),
+    #[error("cannot read the ring buffer: {0}")]
+    Ring(#[source] io::Error),
+}
+
+/// Loaded programs and maps. Dropping it detaches every hook.
+pub struct Kernel {
+    ebpf: Ebpf,
+    attached: Attached,
+    table: Table,
+    probe: Array<MapData, Probe>,
+}
+
+/// Whether the object is the stub of a build without the eBPF toolchain.
+pub fn is_stub() -> bool {
+    OBJECT.is_empty()
+}
+
+impl Kernel {
+    /// Loads the object and attaches the best backend, or the wanted one.
+    pub fn load(wanted: Option<Backend>) -> Result<Self, LoadError> {
+        if is_stub() {
+            return Err(LoadError::Stub);
+        }
+        let offsets = Offsets::resolve(&Btf::from_kernel()?);
+        let mut ebpf = EbpfLoader::new()
+            .override_global("OFFSETS", &offsets.table, true)
+            .load(OBJECT)
+            .map_err(|error| LoadError::Object(Box::new(error)))?;
+        let probe = array(&mut ebpf, "PROBE")?;
+        let table = Table::new(&mut ebpf)?;
+        let announce = announce(&mut ebpf)?;
+        announce.load().map_err(LoadError::Announce)?;
+        let attached = backend::choose(&mut ebpf, &offsets, wanted).map_err(LoadError::NoBackend)?;
+        Ok(Self { ebpf, attached, table, probe })
+    }
+
+    pub fn attached(&self) -> &Attached {
+        &self.attached
+    }
+
+    /// The ring buffer; there is one, so it can be taken once.
+    pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, LoadError> {
+        let map = self.ebpf.take_map("EVENTS").ok_or(LoadError::Missing("map EVENTS"))?;
+        RingBuf::try_from(map).map_err(|source| LoadError::Map { name: "EVENTS", source })
+    }
+
+    /// Makes the kernel watch exactly what is desired.
+    pub fn watch(&mut self, desired: &Desired) -> Result<(), TableError> {
+        self.table.apply(desired)
+    }
+
+    pub fn counters(&self) -> Result<Counters, LoadError> {
+        Counters::read(&self.ebpf)
+    }
+
+    /// Does something to an object and returns what the hooks saw of it. Nothing else runs on this thread meanwhile, and
+    /// the hooks answer only about this thread.
+    pub fn probe<T>(&mut self, touch: impl FnOnce() -> T) -> Result<(T, Answer), LoadError> {
+        self.announce(true)?;
+        let value = touch();
+        let probe = self.probe.get(&0, 0).map_err(|source| LoadError::Map { name: "PROBE", source });
+        self.announce(false)?;
+        Ok((value, Answer::from(probe?)))
+    }
+
+    fn announce(&mut self, armed: bool) -> Result<(), LoadError> {
+        let mut options = RawTracePointRunOptions::default();
+        options.args[0] = u64::from(armed);
+        announce(&mut self.ebpf)?.test_run(options).map_err(LoadError::Announce)?;
+        Ok(())
+    }
+}
+
+/// What the hooks saw of one touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The objects, outermost first: overlayfs shows its own and then the one beneath.
+    pub keys: Vec<ObjectKey>,
+    /// `PROBE_*` bits of the hooks that answered.
+    pub hooks: u32,
+    pub port: u32,
+}
+
+impl From<Probe> for Answer {
+    fn from(Probe { count, hooks, port, pad: _, keys }: Probe) -> Self {
+        let count = usize::try_from(count).unwrap_or(usize::MAX).min(keys.len());
+        let mut seen: Vec<_> = Vec::with_capacity(count);
+        for key in &keys[..count] {
+            if !seen.contains(key) {
+                seen.push(*key);
+            }
+        }
+        Self { keys: seen, hooks, port }
+    }
+}
+
+pub(super) fn array<T: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<Array<MapData, T>, LoadError> {
+    let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
+    Array::try_from(map).map_err(|source| LoadError::Map { name, source })
+}
+
+fn announce(ebpf: &mut Ebpf) -> Result<&mut RawTracePoint, LoadError> {
+    ebpf.program_mut("announce")
+        .and_then(|program| program.try_into().ok())
+        .ok_or(LoadError::Missing("program announce"))
+}

@@ -1,0 +1,122 @@
+//! The kernel's tables of what is watched.
+
+use std::collections::HashMap as Map;
+use std::hash::Hash;
+
+use aya::Ebpf;
+use aya::maps::{Array, HashMap, MapData, MapError};
+use monitor_abi::probe::Gate;
+use monitor_abi::watch::{NAMES_MAX, NameKey, OBJECTS_MAX, PORTS_MAX, Watch, filter_slot};
+use thiserror::Error;
+
+use super::object::{LoadError, array};
+use crate::access::ObjectKey;
+
+/// What the kernel is to watch, all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Desired {
+    pub objects: Map<ObjectKey, Watch>,
+    pub names: Map<NameKey, u32>,
+    pub ports: Map<u32, u32>,
+}
+
+#[derive(Debug, Error)]
+pub enum TableError {
+    #[error("cannot watch more than {limit} {what}: the policy needs {wanted}")]
+    Full { what: &'static str, limit: u32, wanted: usize },
+    #[error("map {name}: {source}")]
+    Map { name: &'static str, source: MapError },
+}
+
+pub struct Table {
+    gate: Array<MapData, Gate>,
+    objects: HashMap<MapData, ObjectKey, Watch>,
+    names: HashMap<MapData, NameKey, u32>,
+    ports: HashMap<MapData, u32, u32>,
+    current: Desired,
+}
+
+impl Table {
+    pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+        Ok(Self {
+            gate: array(ebpf, "GATE")?,
+            objects: hash(ebpf, "OBJECTS")?,
+            names: hash(ebpf, "NAMES")?,
+            ports: hash(ebpf, "PORTS")?,
+            current: Desired::default(),
+        })
+    }
+
+    /// Additions come first and removals last, so that nothing is unwatched in between.
+    pub(super) fn apply(&mut self, desired: &Desired) -> Result<(), TableError> {
+        fits("objects", OBJECTS_MAX, desired.objects.len())?;
+        fits("names", NAMES_MAX, desired.names.len())?;
+        fits("ports", PORTS_MAX, desired.ports.len())?;
+        let Self { gate, objects, names, ports, current } = self;
+        add(objects, "OBJECTS", &current.objects, &desired.objects)?;
+        add(names, "NAMES", &current.names, &desired.names)?;
+        add(ports, "PORTS", &current.ports, &desired.ports)?;
+        if current.objects != desired.objects {
+            set_filter(gate, desired)?;
+        }
+        remove(objects, "OBJECTS", &current.objects, &desired.objects)?;
+        remove(names, "NAMES", &current.names, &desired.names)?;
+        remove(ports, "PORTS", &current.ports, &desired.ports)?;
+        self.current = desired.clone();
+        Ok(())
+    }
+}
+
+fn set_filter(gate: &mut Array<MapData, Gate>, desired: &Desired) -> Result<(), TableError> {
+    let failed = |source| TableError::Map { name: "GATE", source };
+    let mut value = gate.get(&0, 0).map_err(failed)?;
+    value.filter.fill(0);
+    for key in desired.objects.keys() {
+        let (word, bit) = filter_slot(key);
+        value.filter[word] |= bit;
+    }
+    gate.set(0, value, 0).map_err(failed)
+}
+
+fn fits(what: &'static str, limit: u32, wanted: usize) -> Result<(), TableError> {
+    if u32::try_from(wanted).is_ok_and(|wanted| wanted <= limit) {
+        Ok(())
+    } else {
+        Err(TableError::Full { what, limit, wanted })
+    }
+}
+
+fn add<K: aya::Pod + Eq + Hash, V: aya::Pod + PartialEq>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    current: &Map<K, V>,
+    desired: &Map<K, V>,
+) -> Result<(), TableError> {
+    for (key, value) in desired.iter().filter(|(key, value)| current.get(key) != Some(value)) {
+        map.insert(key, value, 0).map_err(|source| TableError::Map { name, source })?;
+    }
+    Ok(())
+}
+
+fn remove<K: aya::Pod + Eq + Hash, V: aya::Pod>(
+    map: &mut HashMap<MapData, K, V>,
+    name: &'static str,
+    current: &Map<K, V>,
+    desired: &Map<K, V>,
+) -> Result<(), TableError> {
+    for key in current.keys().filter(|key| !desired.contains_key(key)) {
+        match map.remove(key) {
+            Ok(()) | Err(MapError::KeyNotFound) => {}
+            Err(source) => return Err(TableError::Map { name, source }),
+        }
+    }
+    Ok(())
+}
+
+fn hash<K: aya::Pod, V: aya::Pod>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<HashMap<MapData, K, V>, LoadError> {
+    let map = ebpf.take_map(name).ok_or(LoadError::Missing(name))?;
+    HashMap::try_from(map).map_err(|source| LoadError::Map { name, source })
+}

@@ -1,0 +1,219 @@
+//! Arming one target: touch its object, take the keys the hooks saw, watch those.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use monitor_abi::watch::{TREE_DEPTH, WATCH_SELF, WATCH_TREE};
+use rustix::fs::{Dir, FileType, OFlags, fstat};
+
+use super::notice::Interest;
+use super::plan::{Plan, State};
+use crate::access::ObjectKey;
+use crate::kernel::{Kernel, LoadError};
+use crate::node::Root;
+use crate::node::root::canonical;
+
+/// Files of one directory that are known by their object; more are still seen through the directory.
+const FILES_MAX: usize = 1024;
+
+pub(super) struct Arming<'a> {
+    pub kernel: &'a mut Kernel,
+    pub root: &'a Root,
+    pub plan: &'a mut Plan,
+    pub id: u32,
+}
+
+impl Arming<'_> {
+    pub fn directory(&mut self, path: &Path) -> Result<State, LoadError> {
+        let opened = match self.root.open(path, OFlags::PATH) {
+            Ok(fd) => fd,
+            Err(error) => return self.absent(path, &error),
+        };
+        if let Some(state) = wrong_type(&opened, FileType::Directory, "a directory") {
+            return Ok(state);
+        }
+        let (fd, keys) = self.touch(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let dir = match fd {
+            Ok(fd) if !keys.is_empty() => fd,
+            Ok(_) => return Ok(not_seen()),
+            Err(error) => return Ok(State::Waiting(error.to_string())),
+        };
+        for key in keys {
+            self.plan.object(key, self.id, WATCH_TREE);
+            self.plan.paths.insert(key, path.to_owned());
+        }
+        let mut room = FILES_MAX;
+        self.files(path, &dir, TREE_DEPTH, &mut room)?;
+        self.keep_name(&opened)?;
+        self.plan.notices.push((dir, Interest::Any));
+        Ok(State::Armed)
+    }
+
+    pub fn socket(&mut self, path: &Path) -> Result<State, LoadError> {
+        let opened = match self.root.open(path, OFlags::PATH) {
+            Ok(fd) => fd,
+            Err(error) => return self.absent(path, &error),
+        };
+        if let Some(state) = wrong_type(&opened, FileType::Socket, "a socket") {
+            return Ok(state);
+        }
+        // A socket cannot be opened, but the attempt gets as far as the hook; after a system call there is no trace of it,
+        // except of an open that asks for the path only.
+        let (_, mut keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        if keys.is_empty() {
+            keys = self.touch(path, OFlags::PATH)?.1;
+        }
+        if keys.is_empty() {
+            return Ok(not_seen());
+        }
+        for key in keys {
+            self.plan.object(key, self.id, WATCH_SELF);
+            self.plan.paths.insert(key, path.to_owned());
+        }
+        self.keep_name(&opened)?;
+        Ok(State::Armed)
+    }
+
+    /// Watches the names above what does not exist yet: where the parent is there, the kernel matches the very first use.
+    fn absent(&mut self, path: &Path, error: &io::Error) -> Result<State, LoadError> {
+        let mut child = path;
+        while let Some(parent) = child.parent() {
+            if let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) {
+                if child == path {
+                    self.watch_name(parent, &fd, child.file_name())?;
+                }
+                let interest = child.file_name().map_or(Interest::Any, Interest::name);
+                self.plan.notices.push((fd, interest));
+                break;
+            }
+            child = parent;
+        }
+        Ok(State::Waiting(match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => "does not exist".to_owned(),
+            _ => error.to_string(),
+        }))
+    }
+
+    /// Watches the object's name in its real directory, so that what takes its place is watched without a gap.
+    fn keep_name(&mut self, object: &OwnedFd) -> Result<(), LoadError> {
+        let Ok(real) = canonical(object) else { return Ok(()) };
+        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else { return Ok(()) };
+        if let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) {
+            self.watch_name(parent, &fd, Some(name))?;
+            self.plan.notices.push((fd, Interest::name(name)));
+        }
+        Ok(())
+    }
+
+    fn watch_name(&mut self, parent: &Path, fd: &OwnedFd, name: Option<&OsStr>) -> Result<(), LoadError> {
+        let Some(name) = name else { return Ok(()) };
+        let real = canonical(fd).unwrap_or_else(|_| parent.to_owned());
+        let (_, keys) = self.touch(&real, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        for key in keys {
+            if !self.plan.name(key, name.as_bytes(), self.id) {
+                tracing::warn!(name = %name.display(), "the name is too long to be watched while its object is absent");
+            }
+        }
+        Ok(())
+    }
+
+    /// Knows every file by its object, so that a second name elsewhere is the same file. Links are followed: what they lead
+    /// to is what is read through them.
+    fn files(&mut self, path: &Path, dir: &OwnedFd, depth: u32, room: &mut usize) -> Result<(), LoadError> {
+        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+        let entries = match Dir::read_from(dir) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "cannot list");
+                return Ok(());
+            }
+        };
+        for entry in entries.flatten() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let Some(left) = room.checked_sub(1) else {
+                tracing::warn!(path = %path.display(), limit = FILES_MAX, "too many files to know each by its object");
+                return Ok(());
+            };
+            *room = left;
+            self.file(&path.join(name), depth, room)?;
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, depth: u32, room: &mut usize) -> Result<(), LoadError> {
+        let Ok(fd) = self.root.open(path, OFlags::PATH) else { return Ok(()) };
+        let Ok(stat) = fstat(&fd) else { return Ok(()) };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => {
+                let (_, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+                for key in keys {
+                    self.plan.object(key, self.id, WATCH_SELF);
+                    self.plan.paths.entry(key).or_insert_with(|| path.to_owned());
+                }
+                Ok(())
+            }
+            FileType::Directory => {
+                match self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
+                    Ok(dir) => self.files(path, &dir, depth, room),
+                    Err(_) => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens a path of the node and returns what the hooks saw.
+    fn touch(
+        &mut self,
+        path: &Path,
+        flags: OFlags,
+    ) -> Result<(io::Result<OwnedFd>, Vec<ObjectKey>), LoadError> {
+        let Self { kernel, root, .. } = self;
+        let (fd, answer) = kernel.probe(|| root.open(path, flags))?;
+        Ok((fd, answer.keys))
+    }
+}
+
+fn wrong_type(fd: &OwnedFd, wanted: FileType, name: &str) -> Option<State> {
+    let found = match fstat(fd) {
+        Ok(stat) => FileType::from_raw_mode(stat.st_mode),
+        Err(error) => return Some(State::Waiting(io::Error::from(error).to_string())),
+    };
+    (found != wanted).then(|| State::Waiting(format!("is {}, not {name}", describe(found))))
+}
+
+fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a fifo",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Unknown => "something unknown",
+    }
+}
+
+fn not_seen() -> State {
+    State::Waiting("the kernel programs did not see it being opened".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_type_says_what_is_there() {
+        let file: OwnedFd = tempfile::tempfile().unwrap().into();
+        let state = wrong_type(&file, FileType::Socket, "a socket");
+        assert_eq!(state, Some(State::Waiting("is a regular file, not a socket".to_owned())));
+        assert_eq!(wrong_type(&file, FileType::RegularFile, "a file"), None);
+        let _path = canonical(&file).unwrap();
+    }
+}
