@@ -1,1 +1,63 @@
-fn main() {}
+//! `cargo xtask`: every developer command of bypassd, one file each.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod build;
+mod cargo;
+mod command;
+mod e2e;
+mod lint;
+mod paths;
+mod report;
+mod run;
+mod setup;
+mod test;
+mod toolchain;
+mod vm;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Every developer command of bypassd")]
+enum Xtask {
+    #[command(flatten)]
+    Command(Command),
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Install what building and testing need; silent when nothing is missing
+    Setup(setup::Args),
+    /// Build the daemon with its kernel programs inside, and print its path
+    Build(build::Args),
+    /// Set up, build and run the daemon
+    Run(run::Args),
+    /// Set up, then run every test: unit, native end-to-end, guests
+    Test,
+    /// Run the end-to-end tests in guests with other kernels
+    Vm(vm::Args),
+    /// Run the end-to-end tests on this machine
+    E2e(e2e::Args),
+    /// Check formatting, lints, kernel programs and dependencies
+    Lint,
+}
+
+fn main() -> ExitCode {
+    let Xtask::Command(command) = Xtask::parse();
+    let result = match command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Test => test::run(),
+        Command::Vm(args) => vm::run(&args),
+        Command::E2e(args) => e2e::run(&args),
+        Command::Lint => lint::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The end-to-end tests in guests, each with another real kernel.
+
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+
+use self::kernel::Series;
+use crate::build::TestPrograms;
+use crate::report::{self, Tally};
+use crate::{build, paths};
+
+mod boot;
+mod cpio;
+mod initramfs;
+mod kernel;
+mod libraries;
+mod modules;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The series of the guest's kernel
+    #[arg(long, default_value = "all")]
+    kernel: Choice,
+    /// Show the guest's console while it runs, and the daemon's debug log
+    #[arg(long)]
+    trace: bool,
+    /// Names of tests to run, and other arguments of the test program
+    #[arg(last = true)]
+    filter: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Choice {
+    #[value(name = "5.10")]
+    V5_10,
+    #[value(name = "6.1")]
+    V6_1,
+    #[value(name = "6.12")]
+    V6_12,
+    #[value(name = "7.x")]
+    V7,
+    All,
+}
+
+impl Choice {
+    fn series(self) -> &'static [Series] {
+        match self {
+            Self::V5_10 => &kernel::ALL[..1],
+            Self::V6_1 => &kernel::ALL[1..2],
+            Self::V6_12 => &kernel::ALL[2..3],
+            Self::V7 => &kernel::ALL[3..],
+            Self::All => &kernel::ALL,
+        }
+    }
+}
+
+impl Args {
+    pub fn all() -> Self {
+        Self { kernel: Choice::All, trace: false, filter: Vec::new() }
+    }
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if !cfg!(target_arch = "x86_64") {
+        bail!("guests need an x86_64 machine");
+    }
+    let bypassd = build::daemon(true)?;
+    let programs = build::test_programs()?;
+    let mut failed = Vec::new();
+    for series in args.kernel.series() {
+        let started = Instant::now();
+        if let Err(error) = guest(series, args, &bypassd, &programs) {
+            eprintln!("guest-{}: {error:#}", series.name);
+            failed.push(series.name);
+        }
+        eprintln!("guest-{}: {:.1} s", series.name, started.elapsed().as_secs_f64());
+    }
+    if !failed.is_empty() {
+        bail!("end-to-end tests failed in guests: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) -> Result<()> {
+    let outcome = boot_once(series, args, bypassd, programs);
+    let (tally, exit_code, output) = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            println!("guest-{}: 0 passed, 1 failed", series.name);
+            return Err(error);
+        }
+    };
+    let mut tally = tally.unwrap_or_default();
+    let fine = exit_code == Some(0) && (!tally.ran_nothing() || !args.filter.is_empty());
+    if !fine && tally.failed == 0 {
+        tally.failed = 1;
+    }
+    println!("guest-{}: {tally}", series.name);
+    if tally.failed > 0 {
+        eprintln!("{}", report::failures(&output));
+        let log = log_path(series)?;
+        match exit_code {
+            Some(code) => bail!("tests failed (exit code {code}), the console is in {}", log.display()),
+            None => bail!("the guest stopped before its tests' end, the console is in {}", log.display()),
+        }
+    }
+    Ok(())
+}
+
+type Outcome = (Option<Tally>, Option<i32>, String);
+
+fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) -> Result<Outcome> {
+    let kernel = kernel::get(series)?;
+    let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
+    let arguments = [&[report::PLAIN.to_owned()], args.filter.as_slice()].concat();
+    initramfs::write(&archive, &kernel, bypassd, programs, &arguments)?;
+    let log = log_path(series)?;
+    boot::boot(&kernel.image, &archive, &log, args.trace)?;
+    fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
+    let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+    let output = String::from_utf8_lossy(&console).replace('\r', "");
+    let exit_code =
+        output.lines().rev().find_map(|line| line.strip_prefix("guest-init: exit code ")?.parse().ok());
+    Ok((Tally::read(&output), exit_code, output))
+}
+
+fn log_path(series: &Series) -> Result<std::path::PathBuf> {
+    Ok(paths::target()?.join("vm/log").join(format!("{}.log", series.name)))
+}

@@ -1,0 +1,73 @@
+//! A guest's whole file system: a small node with the real programs that bypassd watches.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+use super::cpio::Archive;
+use super::kernel::Kernel;
+use super::libraries::{add_program, read};
+use super::modules;
+use crate::build::TestPrograms;
+use crate::{command, paths};
+
+const NODE_PROGRAMS: [&str; 6] = ["containerd", "containerd-shim-runc-v2", "ctr", "etcd", "etcdctl", "runc"];
+
+const DIRECTORIES: [&str; 9] =
+    ["/dev", "/etc/kubernetes/manifests", "/newroot", "/proc", "/root", "/run", "/sys", "/tmp", "/var/lib"];
+
+const ETC: [(&str, &str); 6] = [
+    ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
+    ("/etc/group", "root:x:0:\nnogroup:x:65534:\n"),
+    ("/etc/hosts", "127.0.0.1 localhost guest\n::1 localhost\n"),
+    ("/etc/hostname", "guest\n"),
+    ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+    ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
+];
+
+pub fn write(
+    file: &Path,
+    kernel: &Kernel,
+    bypassd: &Path,
+    programs: &TestPrograms,
+    arguments: &[String],
+) -> Result<()> {
+    let mut archive = Archive::default();
+    archive.console();
+    for path in DIRECTORIES {
+        archive.directory(path);
+    }
+    for path in ["/sbin", "/usr/bin", "/usr/sbin"] {
+        archive.link(path, "/bin");
+    }
+    for (path, content) in ETC {
+        archive.text(path, content);
+    }
+    archive
+        .text("/etc/e2e.args", arguments.iter().map(|argument| format!("{argument}\n")).collect::<String>());
+    add_busybox(&mut archive)?;
+    for name in NODE_PROGRAMS {
+        add_program(&mut archive, name)?;
+    }
+    archive.program("/bin/bypassd", read(bypassd)?);
+    archive.program("/bin/e2e", read(&programs.e2e)?);
+    archive.program("/bin/actor", read(&programs.actor)?);
+    archive.program("/init", read(&programs.guest_init)?);
+    modules::add(&mut archive, kernel)?;
+
+    let failed = || format!("cannot write {}", file.display());
+    let mut out = BufWriter::new(File::create(file).with_context(failed)?);
+    archive.write(&mut out).and_then(|()| out.flush()).with_context(failed)
+}
+
+fn add_busybox(archive: &mut Archive) -> Result<()> {
+    let busybox = paths::program("busybox").context("no busybox here: run `cargo xtask setup`")?;
+    for applet in command::output(Command::new(&busybox).arg("--list"))?.lines() {
+        archive.link(Path::new("/bin").join(applet), "busybox");
+    }
+    archive.program("/bin/busybox", read(&busybox)?);
+    Ok(())
+}
