@@ -3,12 +3,21 @@
 
 pub mod access;
 pub mod btf;
+pub mod cli;
 pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod decide;
 pub mod decode;
+pub mod emit;
+pub mod enrich;
 pub mod event;
+pub mod exit;
 pub mod kernel;
+pub mod logging;
 pub mod model;
 pub mod node;
+pub mod pipeline;
 pub mod ring;
 pub mod target;
 pub mod verdict;

@@ -1,1 +1,22 @@
-fn main() {}
+//! bypassd: shows who goes around the Kubernetes API server on a node.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use monitor::cli::Opts;
+use monitor::{commands, logging};
+
+fn main() -> ExitCode {
+    let opts = Opts::parse();
+    logging::init(opts.verbose);
+    match commands::dispatch(&opts.command) {
+        Ok(exit) => exit.into(),
+        Err(commands::CommandError::Closed) => ExitCode::SUCCESS,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                eprintln!("bypassd: {line}");
+            }
+            error.exit().into()
+        }
+    }
+}

@@ -31,6 +31,18 @@ impl Class {
             Self::KubeletApi => "kubelet_api",
         }
     }
+
+    /// Why a use of it matters, in one sentence.
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::StaticPodManifest => "a file in this directory runs as a pod, past admission and audit",
+            Self::RuntimeApi => "whoever talks to this socket starts and enters any container",
+            Self::DatastoreApi => "whoever talks to this port reads and writes every object of the cluster",
+            Self::KubeletApi => {
+                "whoever talks to this port runs commands in every pod of the node, unaudited"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Class {
@@ -107,6 +119,18 @@ pub enum Severity {
     Medium,
     High,
     Critical,
+}
+
+impl Severity {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
 }
 
 /// Which hooks are attached.

@@ -20,21 +20,26 @@ impl Ring {
         Ok(Self { fd })
     }
 
-    /// Waits for records and hands each to `handle`. Safe to cancel: a record is either handled or still in the buffer.
-    pub async fn drain(&mut self, mut handle: impl FnMut(&[u8])) -> io::Result<()> {
-        let mut guard = self.fd.readable_mut().await?;
-        for _ in 0..BATCH {
-            let Some(record) = guard.get_inner_mut().next() else {
-                guard.clear_ready();
-                return Ok(());
-            };
-            handle(&record);
-        }
+    /// Waits until there may be records. Safe to cancel.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        self.fd.readable_mut().await?.retain_ready();
         Ok(())
     }
 
-    /// Hands over what is there now, without waiting.
-    pub fn drain_now(&mut self, mut handle: impl FnMut(&[u8])) {
+    /// Hands over a batch of records, as many as are there.
+    pub fn drain(&mut self, mut handle: impl FnMut(&[u8])) {
+        // `WouldBlock` tells tokio to wait for the kernel's next wake-up.
+        let _empty = self.fd.try_io_mut(Interest::READABLE, |ring| {
+            for _ in 0..BATCH {
+                let Some(record) = ring.next() else { return Err(io::ErrorKind::WouldBlock.into()) };
+                handle(&record);
+            }
+            Ok(())
+        });
+    }
+
+    /// Hands over everything that is there now.
+    pub fn drain_all(&mut self, mut handle: impl FnMut(&[u8])) {
         while let Some(record) = self.fd.get_mut().next() {
             handle(&record);
         }

@@ -42,11 +42,18 @@ impl Target {
     }
 }
 
+impl Target {
+    /// What is watched, without its class: the path on the node, or `tcp/PORT`.
+    pub fn name(&self) -> String {
+        match &self.what {
+            What::Directory(path) | What::Socket(path) => path.display().to_string(),
+            What::Port { port, .. } => format!("tcp/{port}"),
+        }
+    }
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.what {
-            What::Directory(path) | What::Socket(path) => write!(f, "{} {}", self.class, path.display()),
-            What::Port { port, .. } => write!(f, "{} tcp/{port}", self.class),
-        }
+        write!(f, "{} {}", self.class, self.name())
     }
 }

@@ -50,8 +50,11 @@ impl Context {
             start: self.clock.at(access.actor.start),
             unit,
         };
-        let severity =
-            if verdict.is_violation() { found.severity(&access.actor, in_container) } else { Severity::Info };
+        let severity = if verdict.is_violation() {
+            found.severity_of(&access.actor, in_container)
+        } else {
+            Severity::Info
+        };
         Event {
             kind: if verdict.is_violation() { Kind::Alert } else { Kind::Allowed },
             time: self.clock.at(access.boottime),

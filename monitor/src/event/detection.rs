@@ -21,7 +21,7 @@ pub struct Attack {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Detection {
+pub struct Detection {
     pub rule: Rule,
     severity: Severity,
     pub attack: &'static [Attack],
@@ -90,9 +90,19 @@ pub(super) const fn detection(class: Class, action: Action) -> Detection {
     }
 }
 
+/// Every detection there is.
+pub const fn detections() -> [Detection; 5] {
+    [MANIFEST_WRITE, MANIFEST_READ, RUNTIME_CONNECT, DATASTORE_CONNECT, KUBELET_CONNECT]
+}
+
 impl Detection {
+    /// For a process of the node itself.
+    pub fn severity(&self) -> Severity {
+        self.severity
+    }
+
     /// One step worse for an actor in a container, or one whose executable is gone or never was a file.
-    pub(super) fn severity(&self, actor: &Actor, in_container: bool) -> Severity {
+    pub(super) fn severity_of(&self, actor: &Actor, in_container: bool) -> Severity {
         if in_container || actor.exe.deleted { raised(self.severity) } else { self.severity }
     }
 }

@@ -1,6 +1,7 @@
 //! The node the daemon runs on, seen from outside any container: its root, namespaces and addresses.
 
 mod addresses;
+pub mod executables;
 mod identity;
 pub mod root;
 

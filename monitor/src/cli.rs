@@ -1,0 +1,157 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::Backend;
+
+#[derive(Debug, Parser)]
+#[command(name = "bypassd", version, about = "Shows who goes around the Kubernetes API server on this node")]
+#[command(max_term_width = 100, propagate_version = true)]
+pub struct Opts {
+    /// Log more on stderr; repeat for more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch the node and write an event for every access that no rule allows
+    Run(Run),
+    /// Try what this kernel and these privileges can do, and say what would be seen
+    Doctor(Doctor),
+    /// Check or show the policy
+    #[command(subcommand)]
+    Config(Config),
+    /// Print the JSON Schema of the events
+    Schema,
+    /// List what there is
+    List(List),
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The policy file; without it the built-in profile is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Stop after this time, as 30s, 10m or 1h30m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// How to write events; text on a terminal and native into a pipe or file if not given
+    #[arg(long, value_enum)]
+    pub format: Option<FormatName>,
+    /// Append events to this file instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// End with exit code 1 when there was an alert
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Write expected accesses too
+    #[arg(long)]
+    pub show_allowed: bool,
+    /// Which hooks to use; the best that works if not given
+    #[arg(long, value_enum)]
+    pub backend: Option<BackendName>,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The policy file; without it the built-in profile is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Check a policy file
+    Validate {
+        /// The policy file
+        file: PathBuf,
+    },
+    /// Print the policy in force, and where each part is from
+    Show {
+        /// The policy file; without it the built-in profile is shown
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[arg(value_enum)]
+    pub what: Listing,
+    /// The policy file; without it the built-in profile is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// Classes of targets
+    Classes,
+    /// Detections, with their severity
+    Detections,
+    /// Allow rules of the policy
+    Rules,
+    /// Targets of the policy
+    Targets,
+    /// Built-in profiles
+    Profiles,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    Native,
+    Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BackendName {
+    Auto,
+    Fentry,
+    Syscall,
+}
+
+impl BackendName {
+    /// `None` for the best that works.
+    pub fn wanted(self) -> Option<Backend> {
+        match self {
+            Self::Auto => None,
+            Self::Fentry => Some(Backend::Fentry),
+            Self::Syscall => Some(Backend::Syscall),
+        }
+    }
+}
+
+/// `1h30m`, in the units h, m and s, from large to small.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "write a time as 30s, 10m or 1h30m".to_owned();
+    let duration: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(duration).ok().filter(|duration| !duration.is_zero()).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Opts::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, seconds) in [("30s", 30), ("10m", 600), ("1h30m", 5400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "0s", "-3s", "30", "3 days", "x"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

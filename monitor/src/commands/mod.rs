@@ -1,0 +1,70 @@
+//! One file a command.
+
+mod config;
+mod doctor;
+mod list;
+mod run;
+mod schema;
+
+use std::io::{self, Write as _};
+
+use thiserror::Error;
+
+use crate::cli::Command;
+use crate::config::ConfigErrors;
+use crate::emit::SinkError;
+use crate::exit::Exit;
+use crate::kernel::LoadError;
+use crate::watch::WatchError;
+
+/// Why a command ended early. Each is one sentence that says what to do.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    #[error("{0}")]
+    Config(#[from] ConfigErrors),
+    #[error("{0}")]
+    Sink(#[from] SinkError),
+    #[error("{0}")]
+    Kernel(#[from] LoadError),
+    #[error("{0}")]
+    Watch(#[from] WatchError),
+    #[error(
+        "cannot look into the node's root: {0}; the daemon needs hostPID and CAP_SYS_PTRACE in a container"
+    )]
+    Root(#[source] io::Error),
+    #[error("{doing}: {source}")]
+    Io { doing: &'static str, source: io::Error },
+    #[error("whoever read the output is gone")]
+    Closed,
+}
+
+impl CommandError {
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Sink(_) => Exit::Usage,
+            Self::Kernel(_) | Self::Root(_) => Exit::Unsupported,
+            Self::Watch(_) | Self::Io { .. } => Exit::Failure,
+            Self::Closed => Exit::Fine,
+        }
+    }
+}
+
+pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
+    match command {
+        Command::Run(opts) => run::run(opts),
+        Command::Doctor(opts) => doctor::doctor(opts),
+        Command::Config(opts) => config::config(opts),
+        Command::Schema => schema::schema(),
+        Command::List(opts) => list::list(opts),
+    }
+}
+
+/// Writes an answer to stdout.
+fn print(text: &str) -> Result<Exit, CommandError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(Exit::Fine),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::Closed),
+        Err(source) => Err(CommandError::Io { doing: "cannot write to stdout", source }),
+    }
+}

@@ -1,0 +1,134 @@
+//! `bypassd run`
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use uuid::Uuid;
+
+use super::CommandError;
+use crate::cli::{FormatName, Run};
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::decide::ExeTable;
+use crate::emit::{Emitter, Format, Sink};
+use crate::event::{Agent, Context, Lifecycle, Node};
+use crate::exit::Exit;
+use crate::kernel::Kernel;
+use crate::model::Severity;
+use crate::node::{Root, executables};
+use crate::pipeline::{self, Handler, Parts, started};
+use crate::ring::Ring;
+use crate::watch::{Keeper, prove};
+
+pub(super) fn run(opts: &Run) -> Result<Exit, CommandError> {
+    let config = config::load(opts.config.as_deref())?;
+    let (format, sink) = output(opts)?;
+    let kernel = Kernel::load(opts.backend.and_then(crate::cli::BackendName::wanted))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| CommandError::Io { doing: "cannot start the runtime", source })?;
+    runtime.block_on(watch(opts, config, kernel, format, sink))
+}
+
+async fn watch(
+    opts: &Run,
+    config: Config,
+    mut kernel: Kernel,
+    format: Format,
+    sink: Sink,
+) -> Result<Exit, CommandError> {
+    let io = |doing| move |source| CommandError::Io { doing, source };
+    // First, so that a signal during the start is not lost.
+    let signals = Signals::new().map_err(io("cannot listen for signals"))?;
+    let ring = Ring::new(kernel.take_ring()?).map_err(io("cannot read the ring buffer"))?;
+    let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
+    let proofs = prove(&mut kernel)?;
+    let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
+    let targets = config.targets.into_iter().map(|entry| entry.value).collect();
+    let mut exes = ExeTable::new(&rules);
+    executables::resolve(&mut kernel, &root, &mut exes)?;
+    let context = Context {
+        run_id: Uuid::new_v4(),
+        node: Arc::new(Node::read(root.path())),
+        agent: Arc::new(Agent {
+            version: env!("CARGO_PKG_VERSION"),
+            backend: kernel.attached().chosen.backend,
+            config_sha256: config.sha256,
+        }),
+        clock: Clock::measure(),
+        namespaces: kernel.identity().node,
+    };
+    let keeper = Keeper::new(&mut kernel, root, targets)?;
+    let mut emitter = Emitter::start(format, sink).map_err(io("cannot start the writer"))?;
+    let started = started::started(&kernel, &keeper, &proofs);
+    let (message, severity) = (started::message(&started), Severity::Info);
+    emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));
+    let show_allowed = opts.show_allowed;
+    let handler = Handler::new(Parts { kernel, keeper, rules, exes, context, emitter, show_allowed });
+    let stop = stop(signals, opts.duration, opts.output.is_none());
+    let summary = pipeline::run(handler, ring, stop).await.map_err(io("cannot go on watching"))?;
+    Ok(if opts.exit_code && summary.alerts > 0 { Exit::Findings } else { Exit::Fine })
+}
+
+fn output(opts: &Run) -> Result<(Format, Sink), CommandError> {
+    let sink = match &opts.output {
+        Some(path) => Sink::file(path)?,
+        None => Sink::stdout(),
+    };
+    let format = match (opts.format, &opts.output) {
+        (Some(FormatName::Native), _) | (None, Some(_)) => Format::Native,
+        (Some(FormatName::Text), None) => Format::text(),
+        (Some(FormatName::Text), Some(_)) => Format::Text { colour: false },
+        (None, None) => Format::for_stdout(),
+    };
+    Ok((format, sink))
+}
+
+/// Kubernetes and systemd stop a daemon with SIGTERM, people with Ctrl-C.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
+/// Waits for whatever ends the run and says what it was.
+async fn stop(mut signals: Signals, duration: Option<Duration>, to_stdout: bool) -> String {
+    let elapsed = async {
+        match duration {
+            Some(duration) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = signals.terminate.recv() => "SIGTERM".to_owned(),
+        _ = signals.interrupt.recv() => "SIGINT".to_owned(),
+        () = elapsed => "the time is up".to_owned(),
+        () = stdout_closed(), if to_stdout => "the output was closed".to_owned(),
+    }
+}
+
+/// Waits until nobody can read stdout any more, which a quiet daemon would otherwise notice only with its next event.
+async fn stdout_closed() {
+    let Ok(stdout) = io::stdout().as_fd().try_clone_to_owned() else { return std::future::pending().await };
+    // SAFETY: the descriptor is owned by the value, stays open and never changes.
+    match unsafe { AsyncFd::register_with_interest(stdout, Interest::ERROR) } {
+        Ok(fd) => {
+            if fd.ready(Interest::ERROR).await.is_err() {
+                std::future::pending().await
+            }
+        }
+        // Files cannot be waited for, and have no reader.
+        Err(_) => std::future::pending().await,
+    }
+}

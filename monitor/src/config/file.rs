@@ -1,0 +1,127 @@
+//! The policy file as it is written. What it means is worked out elsewhere.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_saphyr::Spanned;
+
+use crate::model::{Class, Group};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub version: Spanned<u64>,
+    #[serde(default)]
+    pub profile: ProfileName,
+    #[serde(default)]
+    pub targets: Targets,
+    #[serde(default)]
+    pub allow: Vec<Spanned<Allow>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ProfileName {
+    /// The one that fits the node.
+    #[default]
+    Auto,
+    Kubeadm,
+    None,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Targets {
+    pub static_pod_manifest: Option<Paths>,
+    pub runtime_api: Option<Sockets>,
+    pub datastore_api: Option<Ports>,
+    pub kubelet_api: Option<PortsAt>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paths {
+    pub paths: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sockets {
+    pub sockets: Vec<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ports {
+    pub ports: Vec<Spanned<i64>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PortsAt {
+    #[serde(default)]
+    pub ports: Vec<Spanned<i64>>,
+    /// Of all ports of the class, the profile's too.
+    pub destinations: Option<Spanned<List<String>>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Allow {
+    pub id: String,
+    pub targets: List<Class>,
+    pub access: Option<List<Group>>,
+    pub process: Option<Process>,
+    #[serde(default)]
+    pub i_know: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Process {
+    pub exe: Option<List<String>>,
+    pub uid: Option<List<u32>>,
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug)]
+pub(super) struct List<T>(pub Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ListVisitor(PhantomData))
+    }
+}
+
+struct ListVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+    type Value = List<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value or a list of values")
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
+        T::deserialize(de::value::StrDeserializer::new(value)).map(|value| List(vec![value]))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        T::deserialize(de::value::U64Deserializer::new(value)).map(|value| List(vec![value]))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        T::deserialize(de::value::I64Deserializer::new(value)).map(|value| List(vec![value]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(seq)).map(List)
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(|value| List(vec![value]))
+    }
+}

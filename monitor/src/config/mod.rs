@@ -1,0 +1,117 @@
+//! The policy: what to watch and what to expect.
+
+mod error;
+mod file;
+mod parse;
+pub mod profile;
+mod show;
+mod validate;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+pub use self::error::ConfigErrors;
+use self::error::Problem;
+use crate::model::{Class, Group};
+use crate::target::{Target, What};
+
+/// A policy file is a page or two; anything larger is a mistake.
+const SIZE_MAX: u64 = 1 << 20;
+
+/// A policy, resolved: the profile and the file together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Name of the profile it builds on.
+    pub profile: &'static str,
+    pub path: Option<PathBuf>,
+    /// Of the file, or of the built-in profile where there is none.
+    pub sha256: String,
+    pub targets: Vec<Entry<Target>>,
+    pub rules: Vec<Entry<Rule>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<T> {
+    pub value: T,
+    pub origin: Origin,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Profile,
+    File,
+}
+
+/// Who is expected where. The fields of a rule all have to match; of a list, one element.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub id: String,
+    pub targets: Vec<Class>,
+    /// `None` for any.
+    pub access: Option<Vec<Group>>,
+    /// Executables of the node; empty for any.
+    pub exe: Vec<PathBuf>,
+    /// Empty for any.
+    pub uid: Vec<u32>,
+}
+
+/// Reads a policy file, or takes the built-in profile alone.
+pub fn load(path: Option<&Path>) -> Result<Config, ConfigErrors> {
+    let Some(path) = path else {
+        let profile = profile::KUBEADM;
+        return build(profile.name, profile.text, None);
+    };
+    let name = path.display().to_string();
+    let text = read(path).map_err(|why| ConfigErrors::new(&name, vec![Problem::whole(why)]))?;
+    build(&name, &text, Some(path))
+}
+
+fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Config, ConfigErrors> {
+    let errors = |problems| ConfigErrors::new(name, problems);
+    let file = parse::parse(text).map_err(|problem| errors(vec![problem]))?;
+    let (profile, mut targets, mut rules) = match (path, file.profile) {
+        (None, _) => (profile::KUBEADM.name, Vec::new(), Vec::new()),
+        (Some(_), file::ProfileName::None) => (profile::NONE, Vec::new(), Vec::new()),
+        (Some(_), file::ProfileName::Auto | file::ProfileName::Kubeadm) => {
+            let base = build(profile::KUBEADM.name, profile::KUBEADM.text, None)?;
+            (base.profile, base.targets, base.rules)
+        }
+    };
+    let origin = if path.is_some() { Origin::File } else { Origin::Profile };
+    let own = validate::validate(file, &rules).map_err(errors)?;
+    // What the file names again is the file's.
+    targets.retain(|entry| own.targets.iter().all(|target| target.name() != entry.value.name()));
+    if let Some(wanted) = own.destinations {
+        let kubelet = targets.iter_mut().filter(|entry| entry.value.class == Class::KubeletApi);
+        for entry in kubelet {
+            if let What::Port { destinations, .. } = &mut entry.value.what {
+                destinations.clone_from(&wanted);
+            }
+        }
+    }
+    targets.extend(own.targets.into_iter().map(|value| Entry { value, origin }));
+    rules.extend(own.rules.into_iter().map(|value| Entry { value, origin }));
+    let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Config { profile, path: path.map(Path::to_owned), sha256, targets, rules })
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.is_dir() {
+        return Err("is a directory; name the policy file in it".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > SIZE_MAX {
+        return Err(format!("is larger than {SIZE_MAX} bytes; a policy file is a page or two"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text; write the policy in YAML".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The policy in force as a file that can be loaded again.
+
+use std::fmt::Write as _;
+
+use super::{Config, Entry, Origin, Rule};
+use crate::model::Class;
+use crate::target::{Destinations, What};
+
+impl Config {
+    /// Every part with where it comes from. The result stands for itself: its profile is `none`.
+    pub fn to_yaml(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _infallible = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "version: 1\nprofile: none # all of it is here; it builds on {}", self.profile)?;
+        if !self.targets.is_empty() {
+            writeln!(out, "targets:")?;
+        }
+        for class in Class::ALL {
+            let entries: Vec<_> = self.targets.iter().filter(|entry| entry.value.class == class).collect();
+            let Some(first) = entries.first() else { continue };
+            writeln!(out, "  {class}:")?;
+            let key = match first.value.what {
+                What::Directory(_) => "paths",
+                What::Socket(_) => "sockets",
+                What::Port { .. } => "ports",
+            };
+            writeln!(out, "    {key}:")?;
+            for Entry { value, origin } in &entries {
+                let item = match &value.what {
+                    What::Directory(path) | What::Socket(path) => quoted(&path.to_string_lossy()),
+                    What::Port { port, .. } => port.to_string(),
+                };
+                writeln!(out, "      - {item} # {}", self.source(*origin))?;
+            }
+            if class == Class::KubeletApi
+                && let What::Port { destinations, .. } = &first.value.what
+            {
+                writeln!(out, "    destinations: {}", words(destinations))?;
+            }
+        }
+        if !self.rules.is_empty() {
+            writeln!(out, "allow:")?;
+        }
+        self.rules.iter().try_for_each(|entry| self.write_rule(out, entry))
+    }
+
+    fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
+        let Entry { value: Rule { id, targets, access, exe, uid }, origin } = entry;
+        let list = |words: Vec<String>| format!("[{}]", words.join(", "));
+        writeln!(out, "  - id: {} # {}", quoted(id), self.source(*origin))?;
+        writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
+        if let Some(access) = access {
+            writeln!(
+                out,
+                "    access: {}",
+                list(access.iter().map(|group| group.name().to_owned()).collect())
+            )?;
+        }
+        if exe.is_empty() && uid.is_empty() {
+            return writeln!(out, "    i_know: true");
+        }
+        writeln!(out, "    process:")?;
+        if !exe.is_empty() {
+            writeln!(
+                out,
+                "      exe: {}",
+                list(exe.iter().map(|path| quoted(&path.to_string_lossy())).collect())
+            )?;
+        }
+        if !uid.is_empty() {
+            writeln!(out, "      uid: {}", list(uid.iter().map(ToString::to_string).collect()))?;
+        }
+        Ok(())
+    }
+
+    fn source(&self, origin: Origin) -> String {
+        match (origin, &self.path) {
+            (Origin::File, Some(path)) => {
+                format!("from {}", crate::event::text::escaped(&path.to_string_lossy()))
+            }
+            (Origin::Profile, _) | (Origin::File, None) => format!("from the profile {}", self.profile),
+        }
+    }
+}
+
+impl Rule {
+    /// In a few words, for a list.
+    pub fn summary(&self) -> String {
+        let Self { id: _, targets, access, exe, uid } = self;
+        let join = |words: Vec<String>| words.join(", ");
+        let mut text = join(targets.iter().map(ToString::to_string).collect());
+        if let Some(access) = access {
+            text += &format!(" ({})", join(access.iter().map(|group| group.name().to_owned()).collect()));
+        }
+        text += " by ";
+        text += &match (exe.is_empty(), uid.is_empty()) {
+            (true, true) => "anyone".to_owned(),
+            (false, _) => join(exe.iter().map(|path| path.display().to_string()).collect()),
+            (true, false) => "any executable".to_owned(),
+        };
+        if !uid.is_empty() {
+            text += &format!(" as user {}", join(uid.iter().map(ToString::to_string).collect()));
+        }
+        text
+    }
+}
+
+fn words(destinations: &Destinations) -> String {
+    match destinations {
+        Destinations::Node => "node".to_owned(),
+        Destinations::Any => "any".to_owned(),
+        Destinations::Networks(networks) => {
+            let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+            format!("[{}]", networks.join(", "))
+        }
+    }
+}
+
+/// A JSON string is a YAML string, whatever is in it.
+fn quoted(text: &str) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/_.-".contains(char);
+    let starts_plain = text.starts_with(|char: char| char.is_ascii_alphabetic() || char == '/');
+    if starts_plain && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}

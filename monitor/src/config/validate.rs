@@ -1,0 +1,208 @@
+//! What YAML cannot say is wrong. Everything wrong is reported at once.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde_saphyr::{Location, Spanned};
+
+use super::error::Problem;
+use super::file::{Allow, File, List, Ports, PortsAt, Process, Targets};
+use super::{Entry, Rule};
+use crate::model::{Class, Group};
+use crate::target::{Destinations, Target, What};
+
+/// What a file adds to its profile.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub targets: Vec<Target>,
+    /// Where the file says it for all ports of the kubelet.
+    pub destinations: Option<Destinations>,
+    pub rules: Vec<Rule>,
+}
+
+/// `known` are the profile's rules, whose ids are taken.
+pub(super) fn validate(file: File, known: &[Entry<Rule>]) -> Result<Own, Vec<Problem>> {
+    let File { version, profile: _, targets, allow } = file;
+    let mut check = Check { own: Own::default(), problems: Vec::new() };
+    if version.value != 1 {
+        check
+            .wrong(version.referenced, format!("version {} is not known; write `version: 1`", version.value));
+    }
+    check.targets(targets);
+    let mut ids: HashSet<_> = known.iter().map(|entry| entry.value.id.clone()).collect();
+    for rule in allow {
+        check.rule(rule, &mut ids);
+    }
+    let Check { own, problems } = check;
+    if problems.is_empty() { Ok(own) } else { Err(problems) }
+}
+
+struct Check {
+    own: Own,
+    problems: Vec<Problem>,
+}
+
+impl Check {
+    fn wrong(&mut self, at: Location, what: String) {
+        self.problems.push(Problem::at(at, what));
+    }
+
+    fn targets(&mut self, targets: Targets) {
+        let Targets { static_pod_manifest, runtime_api, datastore_api, kubelet_api } = targets;
+        for path in static_pod_manifest.into_iter().flat_map(|paths| paths.paths) {
+            self.path(Class::StaticPodManifest, &path, What::Directory);
+        }
+        for path in runtime_api.into_iter().flat_map(|sockets| sockets.sockets) {
+            self.path(Class::RuntimeApi, &path, What::Socket);
+        }
+        if let Some(Ports { ports }) = datastore_api {
+            self.ports(Class::DatastoreApi, ports, &Destinations::Any);
+        }
+        if let Some(PortsAt { ports, destinations }) = kubelet_api {
+            self.own.destinations = destinations.map(|list| self.destinations(&list));
+            let destinations = self.own.destinations.clone().unwrap_or(Destinations::Node);
+            self.ports(Class::KubeletApi, ports, &destinations);
+        }
+    }
+
+    fn path(&mut self, class: Class, path: &Spanned<String>, what: fn(PathBuf) -> What) {
+        match absolute(&path.value) {
+            Ok(value) => self.target(path.referenced, Target { class, what: what(value) }),
+            Err(why) => self.wrong(path.referenced, why),
+        }
+    }
+
+    fn ports(&mut self, class: Class, ports: Vec<Spanned<i64>>, destinations: &Destinations) {
+        for port in ports {
+            match u16::try_from(port.value) {
+                Ok(number) if number != 0 => {
+                    let what = What::Port { port: number, destinations: destinations.clone() };
+                    self.target(port.referenced, Target { class, what });
+                }
+                _ => {
+                    let what = format!("{} is not a TCP port; write a number from 1 to 65535", port.value);
+                    self.wrong(port.referenced, what);
+                }
+            }
+        }
+    }
+
+    fn target(&mut self, at: Location, target: Target) {
+        let taken = self.own.targets.iter().find(|other| other.name() == target.name());
+        if let Some(taken) = taken {
+            self.wrong(at, format!("{} is given twice, first as {}; keep one", target.name(), taken.class));
+        } else {
+            self.own.targets.push(target);
+        }
+    }
+
+    fn destinations(&mut self, list: &Spanned<List<String>>) -> Destinations {
+        let List(words) = &list.value;
+        match words.as_slice() {
+            [word] if word == "node" => return Destinations::Node,
+            [word] if word == "any" => return Destinations::Any,
+            _ => {}
+        }
+        let mut networks = Vec::new();
+        for word in words {
+            match word.parse::<IpNet>() {
+                Ok(network) => networks.push(network),
+                Err(_) => {
+                    let what = format!(
+                        "`{}` is no network; write node, any, or a list as [10.0.0.0/8]",
+                        shown(word)
+                    );
+                    self.wrong(list.referenced, what);
+                }
+            }
+        }
+        if words.is_empty() {
+            self.wrong(
+                list.referenced,
+                "no destination would ever count; write node, any, or networks".to_owned(),
+            );
+        }
+        Destinations::Networks(networks)
+    }
+
+    fn rule(&mut self, rule: Spanned<Allow>, ids: &mut HashSet<String>) {
+        let at = rule.referenced;
+        let Allow { id, targets: List(targets), access, process, i_know } = rule.value;
+        let Process { exe, uid } = process.unwrap_or_default();
+        let problems = self.problems.len();
+        let name = shown(&id);
+        if id.is_empty() {
+            self.wrong(at, "the rule's `id` is empty; give it a name, events refer to it".to_owned());
+        } else if !ids.insert(id.clone()) {
+            self.wrong(
+                at,
+                format!("the rule id `{name}` is taken already, maybe by the profile; choose another"),
+            );
+        }
+        if targets.is_empty() {
+            self.wrong(at, format!("rule `{name}` has no targets; list classes as [runtime_api]"));
+        }
+        let empty = [
+            ("access", access.as_ref().is_some_and(|list| list.0.is_empty())),
+            ("exe", exe.as_ref().is_some_and(|list| list.0.is_empty())),
+            ("uid", uid.as_ref().is_some_and(|list| list.0.is_empty())),
+        ];
+        for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
+            self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
+        }
+        if exe.is_none() && uid.is_none() && !i_know {
+            let what = format!(
+                "rule `{name}` allows every process; give `process`, or say `i_know: true` if you mean it"
+            );
+            self.wrong(at, what);
+        }
+        for group in access.iter().flat_map(|list| &list.0) {
+            if !targets.iter().any(|class| applies(*class, *group)) {
+                let what = format!("`{}` of rule `{name}` never happens to its targets", group.name());
+                self.wrong(at, format!("{what}; {}", groups_of(&targets)));
+            }
+        }
+        let exe: Vec<_> = exe
+            .into_iter()
+            .flat_map(|list| list.0)
+            .filter_map(|path| absolute(&path).map_err(|why| self.wrong(at, why)).ok())
+            .collect();
+        if self.problems.len() == problems {
+            let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
+            self.own.rules.push(Rule { id, targets, access, exe, uid });
+        }
+    }
+}
+
+/// Whether that kind of access can happen to targets of the class at all.
+fn applies(class: Class, group: Group) -> bool {
+    match class {
+        Class::StaticPodManifest => matches!(group, Group::Read | Group::Write),
+        Class::RuntimeApi | Class::DatastoreApi | Class::KubeletApi => group == Group::Connect,
+    }
+}
+
+fn groups_of(targets: &[Class]) -> String {
+    let groups = [Group::Read, Group::Write, Group::Connect];
+    let fit: Vec<_> = groups
+        .iter()
+        .filter(|group| targets.iter().any(|class| applies(*class, **group)))
+        .map(|g| g.name())
+        .collect();
+    format!("write {}", fit.join(" or "))
+}
+
+fn absolute(path: &str) -> Result<PathBuf, String> {
+    if path.contains('\0') {
+        Err("a path cannot contain a zero byte".to_owned())
+    } else if !path.starts_with('/') {
+        Err(format!("`{}` is not an absolute path; begin it with /", shown(path)))
+    } else {
+        Ok(Path::new(path).components().collect())
+    }
+}
+
+fn shown(text: &str) -> String {
+    crate::event::text::escaped(text)
+}

@@ -1,0 +1,65 @@
+//! Is the destination of a connection the node's door, or something else with the same port number?
+
+use std::net::IpAddr;
+
+use crate::access::InetObject;
+use crate::target::Destinations;
+
+/// Loopback is the node's only in the node's own network namespace; in a pod's it is the pod's.
+pub fn destination_counts(
+    destinations: &Destinations,
+    node_addresses: &[IpAddr],
+    node_net_ns: u32,
+    object: &InetObject,
+    actor_net_ns: u32,
+) -> bool {
+    let address = object.dst_ip.to_canonical();
+    match destinations {
+        Destinations::Any => true,
+        Destinations::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
+        // A connect to the unspecified address goes to loopback.
+        Destinations::Node if address.is_loopback() || address.is_unspecified() => {
+            actor_net_ns == node_net_ns
+        }
+        Destinations::Node => node_addresses.contains(&address),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_port_elsewhere_is_no_door() {
+        const NODE: u32 = 1;
+        const POD: u32 = 2;
+        let node_addresses = ["10.0.0.7".parse().unwrap(), "fd00::7".parse().unwrap()];
+        let networks = Destinations::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
+        for (destinations, address, net_ns, counts) in [
+            (&Destinations::Node, "127.0.0.1", NODE, true),
+            (&Destinations::Node, "127.8.8.8", NODE, true),
+            (&Destinations::Node, "::1", NODE, true),
+            (&Destinations::Node, "0.0.0.0", NODE, true),
+            (&Destinations::Node, "127.0.0.1", POD, false),
+            (&Destinations::Node, "::1", POD, false),
+            (&Destinations::Node, "10.0.0.7", POD, true),
+            (&Destinations::Node, "::ffff:10.0.0.7", POD, true),
+            (&Destinations::Node, "fd00::7", POD, true),
+            (&Destinations::Node, "10.0.0.8", NODE, false),
+            (&Destinations::Any, "192.0.2.1", POD, true),
+            (&networks, "10.1.2.3", POD, true),
+            (&networks, "::ffff:10.1.2.3", POD, true),
+            (&networks, "192.0.2.1", NODE, false),
+        ] {
+            let object = InetObject {
+                src_ip: IpAddr::from([0, 0, 0, 0]),
+                src_port: 0,
+                dst_ip: address.parse().unwrap(),
+                dst_port: 10250,
+                inbound: false,
+            };
+            let found = destination_counts(destinations, &node_addresses, NODE, &object, net_ns);
+            assert_eq!(found, counts, "{destinations:?} {address} from namespace {net_ns}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Is this access expected? Pure functions over what is known: no files, no clock, no kernel.
+
+mod destination;
+mod executables;
+
+pub use self::destination::destination_counts;
+pub use self::executables::ExeTable;
+use crate::access::{Access, Actor};
+use crate::config::Rule;
+use crate::event::text::escaped_bytes;
+use crate::model::Class;
+use crate::verdict::{Outcome, Reason, Verdict};
+
+/// Allowed if one rule matches in every field. If not, the reason is the field in which the nearest rule failed.
+pub fn decide(rules: &[Rule], exes: &ExeTable, class: Class, access: &Access) -> Verdict {
+    let mut nearest: Option<(Miss, &Rule)> = None;
+    for rule in rules.iter().filter(|rule| rule.targets.contains(&class)) {
+        match miss(rule, exes, access) {
+            None => return allowed(rule),
+            Some(miss) if nearest.is_none_or(|(best, _)| miss > best) => nearest = Some((miss, rule)),
+            Some(_) => {}
+        }
+    }
+    let (reason, detail) = match nearest {
+        None => (Reason::NoRuleForTarget, format!("no rule is about {class}")),
+        Some((miss, rule)) => (miss.reason(), miss.detail(rule, access)),
+    };
+    Verdict { result: Outcome::Violation, reason, detail, matched: None }
+}
+
+fn allowed(rule: &Rule) -> Verdict {
+    Verdict {
+        result: Outcome::Allowed,
+        reason: Reason::RuleMatched,
+        detail: format!("expected by rule {}", rule.id),
+        matched: Some(rule.id.clone()),
+    }
+}
+
+/// The field in which a rule failed, from the farthest to the nearest to a match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Miss {
+    Exe,
+    NotNodeFile,
+    Access,
+    Uid,
+}
+
+fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {
+    let actor = &access.actor;
+    if !rule.exe.is_empty() && !rule.exe.iter().any(|path| exes.is(path, actor)) {
+        let same_path = rule.exe.iter().any(|path| path.as_os_str().as_encoded_bytes() == actor.exe.path);
+        return Some(if same_path { Miss::NotNodeFile } else { Miss::Exe });
+    }
+    if rule.access.as_ref().is_some_and(|groups| !groups.contains(&access.action.group())) {
+        return Some(Miss::Access);
+    }
+    if !rule.uid.is_empty() && !uid_matches(rule, actor) {
+        return Some(Miss::Uid);
+    }
+    None
+}
+
+/// Both ids: a set-user-id program has the rule's user as one and whoever started it as the other.
+fn uid_matches(rule: &Rule, actor: &Actor) -> bool {
+    rule.uid.contains(&actor.uid) && rule.uid.contains(&actor.euid)
+}
+
+impl Miss {
+    const fn reason(self) -> Reason {
+        match self {
+            Self::Exe => Reason::ExeMismatch,
+            Self::NotNodeFile => Reason::ExeNotNodeFile,
+            Self::Access => Reason::AccessNotAllowed,
+            Self::Uid => Reason::UidMismatch,
+        }
+    }
+
+    fn detail(self, rule: &Rule, access: &Access) -> String {
+        let Rule { id, .. } = rule;
+        let actor = &access.actor;
+        let exe = if actor.exe.path.is_empty() {
+            "a kernel thread".to_owned()
+        } else {
+            escaped_bytes(&actor.exe.path)
+        };
+        match self {
+            Self::Exe => format!("{exe} is not an executable that any rule for this target names"),
+            Self::NotNodeFile => {
+                format!("{exe} has the path that rule {id} names, but is not the node's file")
+            }
+            Self::Access => {
+                format!("rule {id} allows {exe} here, but not to {}", access.action.group().name())
+            }
+            Self::Uid => {
+                format!(
+                    "rule {id} allows {exe} here, but not as user {} (effective {})",
+                    actor.uid, actor.euid
+                )
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

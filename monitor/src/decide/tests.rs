@@ -1,0 +1,123 @@
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::access::{Executable, FileObject, Object, ObjectKey, TargetId};
+use crate::model::{Action, Group};
+
+const KUBELET: &str = "/usr/bin/kubelet";
+
+fn rule(id: &str, exe: &[&str], uid: &[u32], access: Option<Vec<Group>>) -> Rule {
+    Rule {
+        id: id.to_owned(),
+        targets: vec![Class::StaticPodManifest],
+        access,
+        exe: exe.iter().map(PathBuf::from).collect(),
+        uid: uid.to_vec(),
+    }
+}
+
+fn access(exe: &str, ino: u64, uid: u32, action: Action) -> Access {
+    let key = ObjectKey::new(1, 99);
+    Access {
+        boottime: 0,
+        target: TargetId(0),
+        action,
+        object: Object::File(FileObject {
+            key,
+            path_seen: vec![],
+            read: true,
+            write: false,
+            directory: false,
+        }),
+        actor: Actor {
+            uid,
+            euid: uid,
+            exe: Executable { key: Some(ObjectKey::new(1, ino)), path: exe.into(), deleted: false },
+            ..Actor::default()
+        },
+        truncated: false,
+    }
+}
+
+/// The node's kubelet is inode 7.
+fn table(rules: &[Rule]) -> ExeTable {
+    let mut table = ExeTable::new(rules);
+    table.set(Path::new(KUBELET), vec![ObjectKey::new(1, 7)]);
+    table
+}
+
+fn reason(rules: &[Rule], access: &Access) -> Reason {
+    decide(rules, &table(rules), Class::StaticPodManifest, access).reason
+}
+
+#[test]
+fn the_reason_is_the_field_the_nearest_rule_failed_in() {
+    let rules = [
+        rule("other", &["/usr/bin/other"], &[], None),
+        rule("kubelet", &[KUBELET], &[0], Some(vec![Group::Read])),
+    ];
+    for (exe, ino, uid, action, expected) in [
+        (KUBELET, 7, 0, Action::Open, Reason::RuleMatched),
+        // What the file is counts, not what it is called.
+        ("/anything", 7, 0, Action::Open, Reason::RuleMatched),
+        (KUBELET, 8, 0, Action::Open, Reason::ExeNotNodeFile),
+        ("/tmp/kubelet", 8, 0, Action::Open, Reason::ExeMismatch),
+        (KUBELET, 7, 0, Action::Write, Reason::AccessNotAllowed),
+        (KUBELET, 7, 1000, Action::Open, Reason::UidMismatch),
+    ] {
+        assert_eq!(reason(&rules, &access(exe, ino, uid, action)), expected, "{exe} {ino} {uid} {action}");
+    }
+    let other_class = decide(&rules, &table(&rules), Class::RuntimeApi, &access(KUBELET, 7, 0, Action::Open));
+    assert_eq!(other_class.reason, Reason::NoRuleForTarget);
+}
+
+#[test]
+fn a_set_user_id_program_is_not_its_owner() {
+    let rules = [rule("kubelet", &[KUBELET], &[0], None)];
+    let mut access = access(KUBELET, 7, 1000, Action::Open);
+    access.actor.euid = 0;
+    assert_eq!(reason(&rules, &access), Reason::UidMismatch);
+}
+
+#[test]
+fn a_deleted_executable_is_nobody() {
+    let rules = [rule("kubelet", &[KUBELET], &[], None)];
+    let mut access = access(KUBELET, 7, 0, Action::Open);
+    access.actor.exe.deleted = true;
+    assert_eq!(reason(&rules, &access), Reason::ExeNotNodeFile);
+}
+
+#[test]
+fn hostile_names_are_escaped_in_the_detail() {
+    let rules = [rule("kubelet", &[KUBELET], &[], None)];
+    let verdict =
+        decide(&rules, &table(&rules), Class::StaticPodManifest, &access("/a\u{1b}[2J", 8, 0, Action::Open));
+    assert_eq!(verdict.detail, "/a\\u{1b}[2J is not an executable that any rule for this target names");
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let exe = proptest::collection::vec(prop_oneof![Just(KUBELET), Just("/x")], 0..3);
+    let uid = proptest::collection::vec(0u32..3, 0..3);
+    let groups = proptest::collection::vec(prop_oneof![Just(Group::Read), Just(Group::Write)], 1..3);
+    (exe, uid, proptest::option::of(groups)).prop_map(|(exe, uid, access)| rule("any", &exe, &uid, access))
+}
+
+proptest! {
+    #[test]
+    fn another_rule_never_forbids(rules in proptest::collection::vec(any_rule(), 0..4), more in any_rule(),
+                                  ino in 6u64..9, uid in 0u32..3) {
+        let access = access(KUBELET, ino, uid, Action::Open);
+        let before = decide(&rules, &table(&rules), Class::StaticPodManifest, &access);
+        let rules: Vec<_> = rules.into_iter().chain([more]).collect();
+        let after = decide(&rules, &table(&rules), Class::StaticPodManifest, &access);
+        prop_assert!(before.is_violation() || !after.is_violation());
+    }
+
+    #[test]
+    fn without_rules_nothing_is_allowed(ino in 0u64..9, uid in 0u32..3) {
+        let access = access(KUBELET, ino, uid, Action::Open);
+        prop_assert!(decide(&[], &ExeTable::default(), Class::StaticPodManifest, &access).is_violation());
+    }
+}

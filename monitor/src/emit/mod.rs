@@ -1,0 +1,124 @@
+//! Writing events. The reader of the ring buffer never waits for whoever reads our output: events go through a bounded queue
+//! to a thread of their own, and what does not fit is counted.
+
+mod format;
+mod sink;
+mod text;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use std::{io, thread};
+
+use uuid::{NoContext, Timestamp, Uuid};
+
+pub use self::format::Format;
+pub use self::sink::{Sink, SinkError};
+use crate::event::Event;
+
+/// Events that may wait to be written: 8,192 of about 2 KiB are 16 MiB.
+const QUEUE: usize = 8192;
+
+/// How long a stopping daemon waits for its output to be taken.
+const DRAIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+struct Shared {
+    written: AtomicU64,
+    dropped: AtomicU64,
+    failed: AtomicU64,
+    /// Whoever read the output is gone.
+    closed: AtomicBool,
+    /// Told when `closed` is set.
+    on_close: tokio::sync::Notify,
+}
+
+/// What became of the events so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EmitCounters {
+    pub written: u64,
+    /// The queue was full.
+    pub dropped: u64,
+    /// The sink refused them.
+    pub failed: u64,
+}
+
+pub struct Emitter {
+    queue: Option<SyncSender<Event>>,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    seq: u64,
+}
+
+impl Emitter {
+    pub fn start(format: Format, sink: Sink) -> io::Result<Self> {
+        Self::with_queue(format, sink, QUEUE)
+    }
+
+    fn with_queue(format: Format, sink: Sink, length: usize) -> io::Result<Self> {
+        let (queue, events) = sync_channel(length);
+        let shared = Arc::new(Shared::default());
+        let thread = thread::Builder::new().name("emit".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || writer::run(&events, format, sink, &shared)
+        })?;
+        Ok(Self { queue: Some(queue), shared, thread: Some(thread), seq: 0 })
+    }
+
+    /// Hands an event over, at once. It gets its number even when it is dropped, so that the gap shows.
+    pub fn emit(&mut self, mut event: Event) {
+        self.seq += 1;
+        event.seq = self.seq;
+        event.id = Uuid::new_v7(Timestamp::now(NoContext));
+        let Some(queue) = &self.queue else { return };
+        match queue.try_send(event) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            // The writer ends only when its sink is closed, which `closed` tells.
+            Err(TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    pub fn counters(&self) -> EmitCounters {
+        let Shared { written, dropped, failed, .. } = &*self.shared;
+        EmitCounters {
+            written: written.load(Ordering::Relaxed),
+            dropped: dropped.load(Ordering::Relaxed),
+            failed: failed.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits until nobody reads the output any more.
+    pub fn closed(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::clone(&self.shared);
+        async move {
+            let notified = shared.on_close.notified();
+            if !shared.closed.load(Ordering::Acquire) {
+                notified.await;
+            }
+        }
+    }
+
+    /// Writes what is queued and ends. Gives up on an output that takes nothing.
+    pub fn finish(mut self) -> EmitCounters {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let deadline = std::time::Instant::now() + DRAIN;
+            while !thread.is_finished() && std::time::Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(1));
+            }
+            if thread.is_finished() && thread.join().is_err() {
+                tracing::error!("the writer ended in a panic");
+            }
+        }
+        self.counters()
+    }
+}
+
+#[cfg(test)]
+mod tests;

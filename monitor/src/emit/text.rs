@@ -1,0 +1,103 @@
+//! Events for people: a headline, and beneath it who did it and why it counts.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::event::text::escaped;
+use crate::event::{Event, Lifecycle, Process, Started};
+use crate::model::Severity;
+
+pub(super) fn write(out: &mut impl Write, event: &Event, colour: bool) -> io::Result<()> {
+    let style = if colour { style(event.severity) } else { Style::new() };
+    let time = time(&event.time);
+    let severity = event.severity.name().to_uppercase();
+    write!(out, "{time}  {style}{severity:<8}{style:#}  ")?;
+    match (&event.lifecycle, &event.rule, &event.process) {
+        (Some(lifecycle), ..) => {
+            writeln!(out, "{}", escaped(&event.message))?;
+            if let Lifecycle::Started(started) = &**lifecycle {
+                write_started(out, started)?;
+            }
+        }
+        (None, Some(rule), Some(process)) => {
+            writeln!(out, "{:<28}  {}", rule.id, escaped(&event.message))?;
+            write_process(out, process)?;
+        }
+        _ => {
+            writeln!(out, "{}", escaped(&event.message))?;
+            for (reason, count) in event.health.iter().flat_map(|health| &health.lost) {
+                writeln!(out, "{INDENT}{reason}: {count}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// As wide as the time and the severity.
+const INDENT: &str = "                    ";
+
+fn write_started(out: &mut impl Write, started: &Started) -> io::Result<()> {
+    for target in &started.targets_armed {
+        writeln!(out, "{INDENT}watching  {:<20} {}", target.class.name(), escaped(&target.target))?;
+    }
+    for waiting in &started.targets_waiting {
+        let (class, target) = (waiting.class.name(), escaped(&waiting.target));
+        writeln!(out, "{INDENT}waiting   {class:<20} {target} ({})", escaped(&waiting.why))?;
+    }
+    for gap in &started.coverage_gaps {
+        writeln!(out, "{INDENT}not seen  {}", escaped(gap))?;
+    }
+    Ok(())
+}
+
+fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
+    if let Some(args) = &process.args {
+        let args: Vec<_> = args.iter().map(|arg| quoted(arg)).collect();
+        writeln!(out, "{INDENT}args    {}", args.join(" "))?;
+    }
+    write!(out, "{INDENT}user    {}", process.uid)?;
+    if !process.host_ns.mnt {
+        write!(out, ", in a container")?;
+    }
+    if let Some(unit) = &process.unit {
+        write!(out, ", unit {}", escaped(unit))?;
+    }
+    writeln!(out)?;
+    let chain: Vec<_> = process.parent.iter().chain(&process.ancestors).collect();
+    if !chain.is_empty() {
+        let names: Vec<_> = chain
+            .iter()
+            .map(|relative| {
+                format!("{}[{}]", escaped(relative.exe.exe.as_ref().unwrap_or(&relative.comm)), relative.pid)
+            })
+            .collect();
+        writeln!(out, "{INDENT}from    {}", names.join(" < "))?;
+    }
+    Ok(())
+}
+
+/// An argument as a shell would take it, if it needs quotes at all.
+fn quoted(arg: &str) -> String {
+    let plain = |char: char| char.is_alphanumeric() || "-_./:=,@%+".contains(char);
+    if !arg.is_empty() && arg.chars().all(plain) { escaped(arg) } else { format!("'{}'", escaped(arg)) }
+}
+
+/// Time of day where the reader is.
+fn time(time: &str) -> String {
+    time.parse::<Timestamp>()
+        .map(|time| time.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string())
+        .unwrap_or_default()
+}
+
+fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Info => Style::new().dimmed(),
+        Severity::Low => AnsiColor::Cyan.on_default(),
+        Severity::Medium => AnsiColor::Yellow.on_default(),
+        Severity::High => AnsiColor::Red.on_default(),
+        Severity::Critical => AnsiColor::Red.on_default().bold(),
+    }
+}

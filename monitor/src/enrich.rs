@@ -1,0 +1,64 @@
+//! What can be said about an access beyond what the kernel said of it.
+
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStringExt as _;
+
+use crate::access::{Access, Object};
+use crate::decode::Decoded;
+use crate::event::Facts;
+use crate::target::Target;
+use crate::watch::Keeper;
+
+/// The object's path on the node, the actor's unit, whether a destination is this node.
+pub fn facts(decoded: &Decoded, target: &Target, keeper: &Keeper, node_addresses: &[IpAddr]) -> Facts {
+    let Decoded { access, below } = decoded;
+    let Access { target: id, object, actor, .. } = access;
+    let path = match object {
+        Object::File(file) => keeper.path_on_node(*id, file, *below),
+        Object::UnixSocket(_) => target.path().map(std::path::Path::to_owned),
+        Object::InetSocket(_) => None,
+    };
+    let local = match object {
+        Object::InetSocket(inet) => is_local(inet.dst_ip, node_addresses),
+        Object::File(_) | Object::UnixSocket(_) => true,
+    };
+    Facts {
+        path: path.map(|path| path.into_os_string().into_vec()).unwrap_or_default(),
+        unit: unit(&actor.cgroup),
+        local,
+        errors: Vec::new(),
+    }
+}
+
+fn is_local(address: IpAddr, node_addresses: &[IpAddr]) -> bool {
+    address.is_loopback() || address.is_unspecified() || node_addresses.contains(&address)
+}
+
+/// The innermost systemd unit of a cgroup path.
+fn unit(cgroup: &[u8]) -> Option<String> {
+    cgroup
+        .rsplit(|byte| *byte == b'/')
+        .filter_map(|name| std::str::from_utf8(name).ok())
+        .find(|name| name.ends_with(".service") || name.ends_with(".scope"))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_is_the_innermost_one() {
+        let cases = [
+            ("/system.slice/kubelet.service", Some("kubelet.service")),
+            ("/user.slice/user-0.slice/session-3.scope", Some("session-3.scope")),
+            ("/system.slice/a.service/b.service/inner", Some("b.service")),
+            ("/kubepods/besteffort/pod1/abc", None),
+            ("/", None),
+            ("", None),
+        ];
+        for (cgroup, unit_name) in cases {
+            assert_eq!(unit(cgroup.as_bytes()).as_deref(), unit_name, "{cgroup}");
+        }
+    }
+}

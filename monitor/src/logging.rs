@@ -1,0 +1,25 @@
+//! Diagnostics, on stderr only: stdout belongs to events.
+
+use std::io::{self, IsTerminal as _};
+
+use tracing_subscriber::EnvFilter;
+
+/// Variable that chooses what is logged, as `monitor=debug`.
+const VARIABLE: &str = "BYPASSD_LOG";
+
+pub fn init(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        2 => "monitor=debug,info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .compact()
+        .init();
+}

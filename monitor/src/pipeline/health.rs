@@ -1,0 +1,104 @@
+//! When to say how the daemon is: at an interval, and at once when something was lost.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::emit::EmitCounters;
+use crate::event::{self, HealthState};
+use crate::kernel::Counters;
+
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Health {
+    /// Records that broke the contract with the kernel side.
+    pub undecodable: u64,
+    last_beat: Instant,
+    reported: BTreeMap<String, u64>,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { undecodable: 0, last_beat: Instant::now(), reported: BTreeMap::new() }
+    }
+}
+
+impl Health {
+    /// The events that are due now.
+    pub(super) fn due(
+        &mut self,
+        kernel: Option<&Counters>,
+        emitted: EmitCounters,
+        alerts: u64,
+    ) -> Vec<event::Health> {
+        let losses = self.losses(kernel, emitted);
+        let lost: BTreeMap<_, _> = losses
+            .iter()
+            .map(|(reason, total)| (reason.clone(), total - self.reported.get(reason).copied().unwrap_or(0)))
+            .filter(|(_, new)| *new > 0)
+            .collect();
+        let beat = self.last_beat.elapsed() >= HEARTBEAT;
+        let mut due = Vec::new();
+        if !lost.is_empty() {
+            due.push((HealthState::Loss, lost));
+        }
+        if beat {
+            self.last_beat = Instant::now();
+            due.push((HealthState::Heartbeat, BTreeMap::new()));
+        }
+        let due: Vec<_> = due
+            .into_iter()
+            .map(|(state, lost)| event::Health {
+                state,
+                counters: counters(kernel, emitted, alerts, &losses),
+                lost,
+                interval: HEARTBEAT.as_secs(),
+            })
+            .collect();
+        self.reported = losses;
+        due
+    }
+
+    /// Totals by reason. A counter that cannot be read keeps its last value.
+    fn losses(&self, kernel: Option<&Counters>, emitted: EmitCounters) -> BTreeMap<String, u64> {
+        let mut losses = self.reported.clone();
+        let EmitCounters { written: _, dropped, failed } = emitted;
+        let own =
+            [("undecodable", self.undecodable), ("output_queue_full", dropped), ("output_failed", failed)];
+        let kernel = kernel.into_iter().flat_map(Counters::losses);
+        losses.extend(own.into_iter().chain(kernel).map(|(reason, total)| (reason.to_owned(), total)));
+        losses
+    }
+}
+
+fn counters(
+    kernel: Option<&Counters>,
+    emitted: EmitCounters,
+    alerts: u64,
+    losses: &BTreeMap<String, u64>,
+) -> BTreeMap<String, u64> {
+    let mut counters = losses.clone();
+    let kernel = kernel.into_iter().flat_map(Counters::iter);
+    counters.extend(kernel.map(|(counter, value)| (counter.name().to_owned(), value)));
+    counters.insert("alerts".to_owned(), alerts);
+    counters.insert("written".to_owned(), emitted.written);
+    counters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_reported_once_and_at_once() {
+        let mut health = Health::default();
+        assert!(health.due(None, EmitCounters::default(), 0).is_empty());
+        let emitted = EmitCounters { dropped: 3, ..EmitCounters::default() };
+        let due = health.due(None, emitted, 7);
+        assert_eq!(due.len(), 1);
+        assert_eq!(due[0].state, HealthState::Loss);
+        assert_eq!(due[0].lost, BTreeMap::from([("output_queue_full".to_owned(), 3)]));
+        assert_eq!(due[0].counters["alerts"], 7);
+        assert!(health.due(None, emitted, 7).is_empty());
+    }
+}

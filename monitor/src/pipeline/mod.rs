@@ -1,0 +1,58 @@
+//! The daemon at work: records in, events out, until it is told to stop.
+
+mod handler;
+mod health;
+pub mod started;
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+pub use self::handler::{Handler, Parts};
+use crate::emit::EmitCounters;
+use crate::event::Lifecycle;
+use crate::model::Severity;
+use crate::ring::Ring;
+
+/// Losses are looked for this often.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub alerts: u64,
+    pub emitted: EmitCounters,
+}
+
+/// Handles accesses until `stop` says why to end. Everything that was seen by then is written.
+pub async fn run(
+    mut handler: Handler,
+    mut ring: Ring,
+    stop: impl Future<Output = String>,
+) -> io::Result<Summary> {
+    tokio::pin!(stop);
+    let closed = handler.emitter.closed();
+    tokio::pin!(closed);
+    let mut check = interval_at(Instant::now() + CHECK, CHECK);
+    check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let reason = loop {
+        tokio::select! {
+            reason = &mut stop => break reason,
+            () = &mut closed => break "the output was closed".to_owned(),
+            ready = ring.ready() => {
+                ready?;
+                ring.drain(|record| handler.record(record));
+            }
+            () = handler.keeper.due() => handler.refresh(),
+            _ = check.tick() => handler.check_health(),
+        }
+    };
+    ring.drain_all(|record| handler.record(record));
+    handler.check_health();
+    let alerts = handler.alerts;
+    let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };
+    let message = format!("stopping: {reason}; {alerts} alerts");
+    handler.emitter.emit(handler.context.lifecycle(stopping, Severity::Info, message));
+    Ok(Summary { alerts, emitted: handler.finish() })
+}

@@ -1,0 +1,75 @@
+//! The first event of a run: what it sees and what it does not.
+
+use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
+use crate::kernel::{HookState, Kernel};
+use crate::model::Backend;
+use crate::watch::{Keeper, Proof, State};
+
+pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Started {
+    let chosen = &kernel.attached().chosen;
+    let mut started = Started {
+        backend: chosen.backend,
+        hooks: Vec::new(),
+        hooks_missing: Vec::new(),
+        targets_armed: Vec::new(),
+        targets_waiting: Vec::new(),
+        coverage_gaps: gaps(chosen.backend),
+    };
+    for hook in &chosen.hooks {
+        match &hook.state {
+            HookState::Attached => started.hooks.push(hook.place.to_owned()),
+            HookState::Failed(why) => {
+                let doors: Vec<_> = hook.doors.iter().map(|door| door.name()).collect();
+                started
+                    .coverage_gaps
+                    .push(format!("nothing of {}: its hook is missing", doors.join(" and ")));
+                let missing = MissingHook { hook: hook.place.to_owned(), why: why.clone() };
+                started.hooks_missing.push(missing);
+            }
+        }
+    }
+    for (target, state) in keeper.states() {
+        let (class, name) = (target.class, target.name());
+        match state {
+            State::Armed => started.targets_armed.push(ArmedTarget { class, target: name }),
+            State::Waiting(why) => {
+                started.targets_waiting.push(WaitingTarget { class, target: name, why: why.clone() });
+            }
+        }
+    }
+    let (unix, inet) = proofs;
+    for (what, proof) in [("unix", unix), ("TCP", inet)] {
+        if let Err(why) = proof {
+            started.coverage_gaps.push(format!("{what} connects are not proven to be seen: {why}"));
+        }
+    }
+    if !kernel.identity().sees_node_processes() {
+        started
+            .coverage_gaps
+            .push("the daemon is not in the node's process id namespace: set hostPID".to_owned());
+    }
+    started
+}
+
+/// What a backend cannot see, whatever the kernel.
+fn gaps(backend: Backend) -> Vec<String> {
+    let mut gaps = vec![
+        "changes of the manifest directory that open no file: rename, link, unlink, mount over it".to_owned(),
+    ];
+    if backend == Backend::Syscall {
+        gaps.push("opens and unix connects through io_uring".to_owned());
+        gaps.push("opens and unix connects that fail".to_owned());
+        gaps.push("opens whose descriptor another thread closes before the call returns".to_owned());
+    }
+    gaps
+}
+
+/// The event's sentence.
+pub fn message(started: &Started) -> String {
+    let Started { backend, targets_armed, targets_waiting, .. } = started;
+    format!(
+        "watching {} targets with the {backend} backend, {} more are not there yet",
+        targets_armed.len(),
+        targets_waiting.len()
+    )
+}
