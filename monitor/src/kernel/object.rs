@@ -71,7 +71,7 @@ impl Kernel {
         let announce = announce(&mut ebpf)?;
         announce.load().map_err(LoadError::Announce)?;
         announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
-        let identity = identify(&mut ebpf)?;
+        let identity = identify(&ebpf)?;
         let attached = backend::choose(&mut ebpf, &offsets, wanted).map_err(LoadError::NoBackend)?;
         Ok(Self { ebpf, attached, table, probe, identity })
     }
@@ -149,8 +149,9 @@ pub(super) fn array<T: aya::Pod>(
 }
 
 /// What the kernel side noted about the daemon when it announced itself.
-fn identify(ebpf: &mut Ebpf) -> Result<Identity, LoadError> {
-    let map: Array<_, Own> = array(ebpf, "OWN")?;
+fn identify(ebpf: &Ebpf) -> Result<Identity, LoadError> {
+    let map = ebpf.map("OWN").ok_or(LoadError::Missing("OWN"))?;
+    let map: Array<_, Own> = Array::try_from(map).map_err(|source| LoadError::Map { name: "OWN", source })?;
     let own = map.get(&0, 0).map_err(|source| LoadError::Map { name: "OWN", source })?;
     let Own { start: _, tgid, pad: _, own, node } = own;
     Ok(Identity { pid: tgid, own: own.into(), node: node.into() })
