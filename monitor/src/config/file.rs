@@ -35,9 +35,13 @@ pub(super) enum ProfileName {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Targets {
+    #[serde(deserialize_with = "given")]
     pub static_pod_manifest: Option<Paths>,
+    #[serde(deserialize_with = "given")]
     pub runtime_api: Option<Sockets>,
+    #[serde(deserialize_with = "given")]
     pub datastore_api: Option<Ports>,
+    #[serde(deserialize_with = "given")]
     pub kubelet_api: Option<PortsAt>,
 }
 
@@ -65,6 +69,7 @@ pub(super) struct PortsAt {
     #[serde(default)]
     pub ports: Vec<Spanned<i64>>,
     /// Of all ports of the class, the profile's too.
+    #[serde(default, deserialize_with = "given")]
     pub destinations: Option<Spanned<List<String>>>,
 }
 
@@ -73,7 +78,9 @@ pub(super) struct PortsAt {
 pub(super) struct Allow {
     pub id: String,
     pub targets: List<Class>,
+    #[serde(default, deserialize_with = "given")]
     pub access: Option<List<Group>>,
+    #[serde(default, deserialize_with = "given")]
     pub process: Option<Process>,
     #[serde(default)]
     pub i_know: bool,
@@ -82,8 +89,16 @@ pub(super) struct Allow {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Process {
+    #[serde(deserialize_with = "given")]
     pub exe: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
     pub uid: Option<List<u32>>,
+}
+
+/// A key without a value, as a template leaves it behind, is a mistake: taken for left out, it would make a rule match more
+/// or leave a door unwatched.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// One value, or a list of them.
@@ -115,6 +130,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
         T::deserialize(de::value::I64Deserializer::new(value)).map(|value| List(vec![value]))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Err(E::invalid_type(de::Unexpected::Other("an empty value"), &self))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
