@@ -11,7 +11,7 @@ use crate::event::text::escaped_bytes;
 use crate::model::Class;
 use crate::verdict::{Outcome, Reason, Verdict};
 
-/// Allowed if one rule matches in every field. If not, the reason is the field in which the nearest rule failed.
+/// Allowed if one rule matches in every field. If not, the reason is the miss that tells most.
 pub fn decide(rules: &[Rule], exes: &ExeTable, class: Class, access: &Access) -> Verdict {
     let mut nearest: Option<(Miss, &Rule)> = None;
     for rule in rules.iter().filter(|rule| rule.targets.contains(&class)) {
@@ -37,13 +37,14 @@ fn allowed(rule: &Rule) -> Verdict {
     }
 }
 
-/// The field in which a rule failed, from the farthest to the nearest to a match.
+/// The field in which a rule failed, from what tells least to what tells most. A forged executable tells most: it must not
+/// hide behind a rule for any executable that another field kept from matching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Miss {
     Exe,
-    NotNodeFile,
     Access,
     Uid,
+    NotNodeFile,
 }
 
 fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {

@@ -89,6 +89,18 @@ fn a_deleted_executable_is_nobody() {
     assert_eq!(reason(&rules, &access), Reason::ExeNotNodeFile);
 }
 
+/// The sign of a forgery must not hide behind a rule that says nothing about executables.
+#[test]
+fn another_file_at_an_allowed_path_is_the_reason_that_counts_most() {
+    let kubelet = rule("kubelet", &[KUBELET], &[0], None);
+    let (anyone, readers) =
+        (rule("anyone", &[], &[1000], None), rule("readers", &[], &[], Some(vec![Group::Read])));
+    let access = access(KUBELET, 8, 0, Action::Write);
+    for rules in [[kubelet.clone(), anyone.clone(), readers.clone()], [readers, anyone, kubelet]] {
+        assert_eq!(reason(&rules, &access), Reason::ExeNotNodeFile);
+    }
+}
+
 #[test]
 fn hostile_names_are_escaped_in_the_detail() {
     let rules = [rule("kubelet", &[KUBELET], &[], None)];
