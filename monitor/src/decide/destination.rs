@@ -1,6 +1,6 @@
 //! Is the destination of a connection the node's door, or something else with the same port number?
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::access::InetObject;
 use crate::target::Destinations;
@@ -13,14 +13,16 @@ pub fn destination_counts(
     object: &InetObject,
     actor_net_ns: u32,
 ) -> bool {
-    let address = object.dst_ip.to_canonical();
+    // A connect to the unspecified address goes to loopback.
+    let address = match object.dst_ip.to_canonical() {
+        IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => address,
+    };
     match destinations {
         Destinations::Any => true,
         Destinations::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
-        // A connect to the unspecified address goes to loopback.
-        Destinations::Node if address.is_loopback() || address.is_unspecified() => {
-            actor_net_ns == node_net_ns
-        }
+        Destinations::Node if address.is_loopback() => actor_net_ns == node_net_ns,
         Destinations::Node => node_addresses.contains(&address),
     }
 }
@@ -35,6 +37,8 @@ mod tests {
         const POD: u32 = 2;
         let node_addresses = ["10.0.0.7".parse().unwrap(), "fd00::7".parse().unwrap()];
         let networks = Destinations::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
+        let loopback =
+            Destinations::Networks(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
         for (destinations, address, net_ns, counts) in [
             (&Destinations::Node, "127.0.0.1", NODE, true),
             (&Destinations::Node, "127.8.8.8", NODE, true),
@@ -50,6 +54,11 @@ mod tests {
             (&networks, "10.1.2.3", POD, true),
             (&networks, "::ffff:10.1.2.3", POD, true),
             (&networks, "192.0.2.1", NODE, false),
+            (&loopback, "127.0.0.1", NODE, true),
+            (&loopback, "0.0.0.0", NODE, true),
+            (&loopback, "::", NODE, true),
+            (&loopback, "::ffff:0.0.0.0", NODE, true),
+            (&networks, "0.0.0.0", NODE, false),
         ] {
             let object = InetObject {
                 src_ip: IpAddr::from([0, 0, 0, 0]),
