@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use monitor_abi::watch::PORTS_MAX;
 use sha2::{Digest as _, Sha256};
 
 pub use self::error::ConfigErrors;
@@ -93,6 +94,11 @@ fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Config, ConfigEr
         }
     }
     targets.extend(own.targets.into_iter().map(|value| Entry { value, origin }));
+    let ports = targets.iter().filter(|entry| matches!(entry.value.what, What::Port { .. })).count();
+    if ports > PORTS_MAX as usize {
+        let what = format!("{ports} ports are watched; {PORTS_MAX} at most fit, leave some out");
+        return Err(errors(vec![Problem::whole(what)]));
+    }
     rules.extend(own.rules.into_iter().map(|value| Entry { value, origin }));
     let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Config { profile, path: path.map(Path::to_owned), sha256, targets, rules })
