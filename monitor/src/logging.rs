@@ -1,5 +1,6 @@
 //! Diagnostics, on stderr only: stdout belongs to events.
 
+use std::env;
 use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::EnvFilter;
@@ -14,7 +15,11 @@ pub fn init(verbose: u8) {
         2 => "monitor=debug,info",
         _ => "debug",
     };
-    let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
+    let (filter, wrong) = match env::var(VARIABLE).map(EnvFilter::try_new) {
+        Ok(Ok(filter)) => (filter, None),
+        Ok(Err(error)) => (EnvFilter::new(level), Some(error)),
+        Err(_) => (EnvFilter::new(level), None),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
@@ -22,4 +27,7 @@ pub fn init(verbose: u8) {
         .with_target(false)
         .compact()
         .init();
+    if let Some(error) = wrong {
+        tracing::warn!("{VARIABLE} is ignored: {error}; write it as monitor=debug");
+    }
 }
