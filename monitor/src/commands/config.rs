@@ -3,6 +3,7 @@
 use super::{CommandError, print};
 use crate::cli::Config;
 use crate::config;
+use crate::event::text::escaped;
 use crate::exit::Exit;
 
 pub(super) fn config(opts: &Config) -> Result<Exit, CommandError> {
@@ -11,7 +12,7 @@ pub(super) fn config(opts: &Config) -> Result<Exit, CommandError> {
             let config = config::load(Some(file))?;
             print(&format!(
                 "{}: valid; {} targets, {} rules, sha256 {}\n",
-                file.display(),
+                escaped(&file.to_string_lossy()),
                 config.targets.len(),
                 config.rules.len(),
                 config.sha256

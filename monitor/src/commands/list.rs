@@ -6,6 +6,7 @@ use super::{CommandError, print};
 use crate::cli::{List, Listing};
 use crate::config::{self, profile};
 use crate::event::detections;
+use crate::event::text::escaped;
 use crate::exit::Exit;
 use crate::model::Class;
 
@@ -29,12 +30,14 @@ pub(super) fn list(opts: &List) -> Result<Exit, CommandError> {
         }
         Listing::Rules => {
             for entry in config::load(opts.config.as_deref())?.rules {
-                line(format_args!("{:<28}  {}", entry.value.id, entry.value.summary()));
+                let (id, summary) = (escaped(&entry.value.id), escaped(&entry.value.summary()));
+                line(format_args!("{id:<28}  {summary}"));
             }
         }
         Listing::Targets => {
             for entry in config::load(opts.config.as_deref())?.targets {
-                line(format_args!("{:<20}  {}", entry.value.class.name(), entry.value.name()));
+                let (class, name) = (entry.value.class.name(), escaped(&entry.value.name()));
+                line(format_args!("{class:<20}  {name}"));
             }
         }
         Listing::Profiles => {

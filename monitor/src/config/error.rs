@@ -5,6 +5,8 @@ use std::fmt;
 use serde_saphyr::Location;
 use thiserror::Error;
 
+use crate::event::text::escaped;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -28,13 +30,14 @@ impl Problem {
 /// Every mistake that was found, each as `FILE:LINE:COLUMN: what is wrong; what to write`.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct ConfigErrors {
+    /// For a terminal.
     file: String,
     problems: Vec<Problem>,
 }
 
 impl ConfigErrors {
     pub(super) fn new(file: &str, problems: Vec<Problem>) -> Self {
-        Self { file: file.to_owned(), problems }
+        Self { file: escaped(file), problems }
     }
 }
 
