@@ -13,6 +13,7 @@ fn bypassd(args: &[&str]) -> Command {
 }
 
 /// Runs `config validate` on a file with that text, in a directory of its own.
+#[expect(clippy::unwrap_used, reason = "clippy sees no test in a helper of tests")]
 fn validate(text: &str) -> Output {
     let dir = TempDir::new().unwrap();
     fs::write(dir.path().join("p.yaml"), text).unwrap();
@@ -20,6 +21,7 @@ fn validate(text: &str) -> Output {
 }
 
 /// What a refusal says, once it is one.
+#[expect(clippy::unwrap_used, reason = "clippy sees no test in a helper of tests")]
 fn refused(output: &Output) -> &str {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
