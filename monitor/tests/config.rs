@@ -6,6 +6,7 @@ use std::path::Path;
 use monitor::config::load;
 
 /// The messages about a policy, without the file's name.
+#[expect(clippy::unwrap_used, reason = "clippy sees no test in a helper of tests")]
 fn messages(text: impl AsRef<[u8]>) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("policy.yaml");
