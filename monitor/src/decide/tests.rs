@@ -76,9 +76,13 @@ fn the_reason_is_the_field_the_nearest_rule_failed_in() {
 #[test]
 fn a_set_user_id_program_is_not_its_owner() {
     let rules = [rule("kubelet", &[KUBELET], &[0], None)];
-    let mut access = access(KUBELET, 7, 1000, Action::Open);
-    access.actor.euid = 0;
-    assert_eq!(reason(&rules, &access), Reason::UidMismatch);
+    for (uid, euid, expected) in
+        [(0, 0, Reason::RuleMatched), (1000, 0, Reason::UidMismatch), (0, 1000, Reason::UidMismatch)]
+    {
+        let mut access = access(KUBELET, 7, uid, Action::Open);
+        access.actor.euid = euid;
+        assert_eq!(reason(&rules, &access), expected, "{uid} {euid}");
+    }
 }
 
 #[test]
