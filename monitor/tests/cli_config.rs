@@ -58,6 +58,7 @@ fn a_class_without_a_value_is_not_silently_unwatched() {
         "datastore_api:",
         "kubelet_api:",
         "kubelet_api: {ports: [1], destinations: }",
+        "kubelet_api: {ports: , destinations: node}",
     ] {
         let output = validate(&format!("version: 1\nprofile: none\ntargets:\n  {targets}\n"));
         assert!(refused(&output).starts_with("bypassd: p.yaml:4:"), "{targets}: {output:?}");

@@ -2,8 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
+
 use crate::access::InetObject;
 use crate::target::Destinations;
+
+/// Of `::ffff:0:0/96`.
+const MAPPED_PREFIX: u8 = 96;
 
 /// Loopback is the node's only in the node's own network namespace; in a pod's it is the pod's.
 pub fn destination_counts(
@@ -21,9 +26,24 @@ pub fn destination_counts(
     };
     match destinations {
         Destinations::Any => true,
-        Destinations::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
+        Destinations::Networks(networks) => {
+            let within = |network: &IpNet| {
+                // A shorter prefix means IPv6, not the mapped addresses that happen to be in it.
+                let in_mapped = network.prefix_len() >= MAPPED_PREFIX && network.contains(&mapped(address));
+                network.contains(&address) || in_mapped
+            };
+            networks.iter().any(within)
+        }
         Destinations::Node if address.is_loopback() => actor_net_ns == node_net_ns,
         Destinations::Node => node_addresses.contains(&address),
+    }
+}
+
+/// The form in which a policy may name a network of IPv4, too.
+fn mapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => IpAddr::V6(address.to_ipv6_mapped()),
+        IpAddr::V6(_) => address,
     }
 }
 
@@ -39,6 +59,8 @@ mod tests {
         let networks = Destinations::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
         let loopback =
             Destinations::Networks(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+        let all_v6 = Destinations::Networks(vec!["::/0".parse().unwrap()]);
+        let mapped_network = Destinations::Networks(vec!["::ffff:10.0.0.0/104".parse().unwrap()]);
         for (destinations, address, net_ns, counts) in [
             (&Destinations::Node, "127.0.0.1", NODE, true),
             (&Destinations::Node, "127.8.8.8", NODE, true),
@@ -59,6 +81,14 @@ mod tests {
             (&loopback, "::", NODE, true),
             (&loopback, "::ffff:0.0.0.0", NODE, true),
             (&networks, "0.0.0.0", NODE, false),
+            (&mapped_network, "10.1.2.3", POD, true),
+            (&mapped_network, "::ffff:10.1.2.3", POD, true),
+            (&all_v6, "10.1.2.3", POD, false),
+            (&all_v6, "fd00::8", POD, true),
+            (&Destinations::Node, "::", NODE, true),
+            (&Destinations::Node, "::", POD, false),
+            (&Destinations::Node, "0.0.0.0", POD, false),
+            (&Destinations::Node, "::ffff:127.0.0.1", POD, false),
         ] {
             let object = InetObject {
                 src_ip: IpAddr::from([0, 0, 0, 0]),
