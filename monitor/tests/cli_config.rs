@@ -66,6 +66,30 @@ fn a_class_without_a_value_is_not_silently_unwatched() {
 }
 
 #[test]
+fn a_path_that_leads_elsewhere_or_everywhere_is_refused() {
+    for (path, says) in [
+        ("/usr/bin/../bin/x", "`/usr/bin/../bin/x` has `..` in it; write where it leads"),
+        ("/..", "`/..` has `..` in it; write where it leads"),
+        ("/", "`/` is the whole node; name what is meant beneath it"),
+        ("//.", "`//.` is the whole node; name what is meant beneath it"),
+    ] {
+        let rule = validate(&rule(&format!("process: {{exe: \"{path}\"}}")));
+        assert_eq!(refused(&rule), format!("bypassd: p.yaml:4:5: {says}\n"));
+        for target in ["static_pod_manifest: {paths", "runtime_api: {sockets"] {
+            let target =
+                validate(&format!("version: 1\nprofile: none\ntargets:\n  {target}: [\"{path}\"]}}\n"));
+            let said = refused(&target);
+            assert!(
+                said.starts_with("bypassd: p.yaml:4:") && said.ends_with(&format!(": {says}\n")),
+                "{said}"
+            );
+        }
+    }
+    let dots = validate(&rule("process: {exe: /usr/bin/..x/y..}"));
+    assert_eq!(dots.status.code(), Some(0), "{dots:?}");
+}
+
+#[test]
 fn more_ports_than_the_kernel_holds_are_refused_before_a_run() {
     let ports = |count: u16| {
         let ports: Vec<_> = (1..=count).map(|port| port.to_string()).collect();

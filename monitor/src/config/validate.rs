@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
@@ -239,6 +239,11 @@ fn absolute(path: &str) -> Result<PathBuf, String> {
         Err("a path cannot contain a zero byte".to_owned())
     } else if !path.starts_with('/') {
         Err(format!("`{}` is not an absolute path; begin it with /", shown(path)))
+    } else if Path::new(path).components().any(|part| part == Component::ParentDir) {
+        // Through a symbolic link it leads elsewhere than it reads, and no actor's path would ever be equal to it.
+        Err(format!("`{}` has `..` in it; write where it leads", shown(path)))
+    } else if Path::new(path).parent().is_none() {
+        Err(format!("`{}` is the whole node; name what is meant beneath it", shown(path)))
     } else {
         Ok(Path::new(path).components().collect())
     }
