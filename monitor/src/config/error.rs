@@ -23,6 +23,10 @@ impl Problem {
         let place = (location.line() > 0).then(|| (location.line(), location.column()));
         Self { place, what }
     }
+
+    pub(super) fn place(&self) -> Option<(u64, u64)> {
+        self.place
+    }
 }
 
 /// Every mistake that was found, each as `FILE:LINE:COLUMN: what is wrong; what to write`.

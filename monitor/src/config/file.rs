@@ -44,26 +44,25 @@ pub(super) struct Targets {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Paths {
-    pub paths: Vec<Spanned<String>>,
+    pub paths: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sockets {
-    pub sockets: Vec<Spanned<String>>,
+    pub sockets: Spanned<Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ports {
-    pub ports: Vec<Spanned<i64>>,
+    pub ports: Spanned<Vec<Spanned<i64>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PortsAt {
-    #[serde(default)]
-    pub ports: Vec<Spanned<i64>>,
+    pub ports: Option<Spanned<Vec<Spanned<i64>>>>,
     /// Of all ports of the class, the profile's too.
     pub destinations: Option<Spanned<List<String>>>,
 }

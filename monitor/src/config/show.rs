@@ -83,7 +83,7 @@ impl Config {
             (Origin::File, Some(path)) => {
                 format!("from {}", crate::event::text::escaped(&path.to_string_lossy()))
             }
-            (Origin::Profile, _) | (Origin::File, None) => format!("from the profile {}", self.profile),
+            (Origin::Profile, _) | (Origin::File, None) => format!("from profile {}", self.profile),
         }
     }
 }
@@ -121,13 +121,26 @@ fn words(destinations: &Destinations) -> String {
     }
 }
 
-/// A JSON string is a YAML string, whatever is in it.
+/// A JSON string is a YAML string, but for characters that YAML wants escaped and JSON does not.
 fn quoted(text: &str) -> String {
     let plain = |char: char| char.is_ascii_alphanumeric() || "/_.-".contains(char);
+    // Words that YAML, in one version or another, does not read as text.
+    let special = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
+    let special = special.iter().any(|word| text.eq_ignore_ascii_case(word));
     let starts_plain = text.starts_with(|char: char| char.is_ascii_alphabetic() || char == '/');
-    if starts_plain && text.chars().all(plain) {
+    if !special && starts_plain && text.chars().all(plain) {
         text.to_owned()
     } else {
-        serde_json::Value::from(text).to_string()
+        let json = serde_json::Value::from(text).to_string();
+        json.chars().map(printable).collect()
+    }
+}
+
+fn printable(char: char) -> String {
+    let code = u32::from(char);
+    if char.is_control() || matches!(code, 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff) {
+        format!("\\u{code:04x}")
+    } else {
+        char.to_string()
     }
 }

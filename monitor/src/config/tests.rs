@@ -1,1 +1,133 @@
+use std::path::Path;
 
+use proptest::prelude::*;
+
+use super::*;
+use crate::target::Destinations;
+
+fn file(text: &str) -> Config {
+    build("policy.yaml", text, Some(Path::new("policy.yaml"))).unwrap()
+}
+
+fn values<T: Clone>(entries: &[Entry<T>]) -> Vec<T> {
+    entries.iter().map(|entry| entry.value.clone()).collect()
+}
+
+#[test]
+fn the_built_in_profile_has_every_class_and_loads_again() {
+    let config = load(None).unwrap();
+    assert_eq!((config.profile, config.sha256.len()), ("kubeadm", 64));
+    for class in Class::ALL {
+        assert!(config.targets.iter().any(|entry| entry.value.class == class), "{class}");
+        assert!(config.rules.iter().any(|entry| entry.value.targets.contains(&class)), "{class}");
+    }
+    // A rule for any process or any executable would be a hole in every installation.
+    assert!(config.rules.iter().all(|entry| !entry.value.exe.is_empty()));
+    let again = file(&config.to_yaml());
+    assert_eq!(again.profile, "none");
+    assert_eq!(
+        (values(&again.targets), values(&again.rules)),
+        (values(&config.targets), values(&config.rules))
+    );
+}
+
+#[test]
+fn a_file_adds_to_the_profile_and_says_which_part_is_whose() {
+    let config = file(
+        "version: 1\ntargets: {runtime_api: {sockets: [/run/x.sock, /run/docker.sock]}, kubelet_api: {destinations: any}}\n\
+         allow: [{id: backup, targets: datastore_api, process: {exe: /usr/bin/backup, uid: [0, 34]}}]\n",
+    );
+    let name = |origin| -> Vec<_> {
+        let of_origin = config.targets.iter().filter(|entry| entry.origin == origin);
+        of_origin.map(|entry| entry.value.name()).collect()
+    };
+    assert_eq!(name(Origin::File), ["/run/x.sock", "/run/docker.sock"]);
+    assert!(!name(Origin::Profile).contains(&"/run/docker.sock".to_owned()));
+    assert!(name(Origin::Profile).contains(&"tcp/2379".to_owned()));
+    let kubelet = config.targets.iter().filter(|entry| entry.value.class == Class::KubeletApi);
+    for entry in kubelet {
+        assert!(matches!(entry.value.what, What::Port { destinations: Destinations::Any, .. }));
+    }
+    let text = config.to_yaml();
+    for line in [
+        "profile: none # all of it is here; it builds on kubeadm",
+        "      - /run/x.sock # from policy.yaml",
+        "      - /run/crio/crio.sock # from profile kubeadm",
+        "    destinations: any",
+        "  - id: backup # from policy.yaml",
+        "  - id: kubelet # from profile kubeadm",
+    ] {
+        assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn without_a_profile_only_the_file_counts() {
+    let config = file("version: 1\nprofile: none\ntargets: {datastore_api: {ports: [2379]}}\n");
+    assert_eq!((config.targets.len(), config.rules.len()), (1, 0));
+}
+
+fn any_path() -> impl Strategy<Value = PathBuf> {
+    "/[^\0/.]{1,8}(/[a-z #:'\"\\\\]{1,5})?".prop_map(|path| Path::new(&path).components().collect())
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let id = prop_oneof![
+        proptest::sample::select(vec![
+            "null", "True", "~", "y", "1e3", "0x1", "-", "", "nan", ".inf", "a: b", "#"
+        ])
+        .prop_map(str::to_owned),
+        "[^\\p{Cc}]{1,8}",
+    ];
+    let id = id.prop_filter("an id is needed", |id| !id.is_empty());
+    let access = proptest::option::of(Just(vec![Group::Connect]));
+    let exe = proptest::collection::vec(any_path(), 0..3);
+    let uid = proptest::collection::vec(any::<u32>(), 0..3);
+    (id, access, exe, uid).prop_map(|(id, access, exe, uid)| Rule {
+        id,
+        targets: vec![Class::RuntimeApi, Class::KubeletApi],
+        access,
+        exe,
+        uid,
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_shown_loads_again(rule in any_rule(), path in any_path(), port in 1u16..) {
+        let origin = Origin::File;
+        let any = What::Port { port, destinations: Destinations::Any };
+        let config = Config {
+            profile: profile::NONE,
+            path: Some(path.clone()),
+            sha256: String::new(),
+            targets: vec![
+                Entry { value: Target { class: Class::StaticPodManifest, what: What::Directory(path) }, origin },
+                Entry { value: Target { class: Class::KubeletApi, what: any }, origin },
+            ],
+            rules: vec![Entry { value: rule, origin }],
+        };
+        let text = config.to_yaml();
+        let again = build("shown", &text, Some(Path::new("shown")));
+        let again = again.map_err(|errors| TestCaseError::fail(format!("{errors}\n{text}")))?;
+        prop_assert_eq!((again.targets, again.rules), (config.targets, config.rules), "{}", text);
+    }
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}|[ \\[\\]{}:,a-z&*!|>\n-]{0,200}") {
+        let _either = build("any", &text, Some(Path::new("any")));
+    }
+
+    #[test]
+    fn a_damaged_policy_does_not_panic_and_says_where(at in 0usize..3000, with in "[\\x00-\\x7f]{1,3}") {
+        let mut text = profile::KUBEADM.text.to_owned();
+        let at = at % text.len();
+        prop_assume!(text.is_char_boundary(at) && text.is_char_boundary(at + 1));
+        text.replace_range(at..=at, &with);
+        if let Err(errors) = build("any", &text, Some(Path::new("any"))) {
+            for line in errors.to_string().lines() {
+                prop_assert!(line.starts_with("any:"), "{}", line);
+            }
+        }
+    }
+}

@@ -1,13 +1,14 @@
 //! What YAML cannot say is wrong. Everything wrong is reported at once.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::error::Problem;
-use super::file::{Allow, File, List, Ports, PortsAt, Process, Targets};
+use super::file::{Allow, File, List, Paths, Ports, PortsAt, Process, Sockets, Targets};
 use super::{Entry, Rule};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
@@ -34,7 +35,8 @@ pub(super) fn validate(file: File, known: &[Entry<Rule>]) -> Result<Own, Vec<Pro
     for rule in allow {
         check.rule(rule, &mut ids);
     }
-    let Check { own, problems } = check;
+    let Check { own, mut problems } = check;
+    problems.sort_by_key(Problem::place);
     if problems.is_empty() { Ok(own) } else { Err(problems) }
 }
 
@@ -50,19 +52,38 @@ impl Check {
 
     fn targets(&mut self, targets: Targets) {
         let Targets { static_pod_manifest, runtime_api, datastore_api, kubelet_api } = targets;
-        for path in static_pod_manifest.into_iter().flat_map(|paths| paths.paths) {
-            self.path(Class::StaticPodManifest, &path, What::Directory);
+        if let Some(Paths { paths }) = static_pod_manifest {
+            self.filled("paths", &paths);
+            for path in paths.value {
+                self.path(Class::StaticPodManifest, &path, What::Directory);
+            }
         }
-        for path in runtime_api.into_iter().flat_map(|sockets| sockets.sockets) {
-            self.path(Class::RuntimeApi, &path, What::Socket);
+        if let Some(Sockets { sockets }) = runtime_api {
+            self.filled("sockets", &sockets);
+            for path in sockets.value {
+                self.path(Class::RuntimeApi, &path, What::Socket);
+            }
         }
         if let Some(Ports { ports }) = datastore_api {
-            self.ports(Class::DatastoreApi, ports, &Destinations::Any);
+            self.filled("ports", &ports);
+            self.ports(Class::DatastoreApi, ports.value, &Destinations::Any);
         }
         if let Some(PortsAt { ports, destinations }) = kubelet_api {
+            let ports = ports.map(|ports| {
+                self.filled("ports", &ports);
+                ports.value
+            });
+            let ports = ports.unwrap_or_default();
             self.own.destinations = destinations.map(|list| self.destinations(&list));
             let destinations = self.own.destinations.clone().unwrap_or(Destinations::Node);
             self.ports(Class::KubeletApi, ports, &destinations);
+        }
+    }
+
+    fn filled<T>(&mut self, key: &str, list: &Spanned<Vec<T>>) {
+        if list.value.is_empty() {
+            let what = format!("`{key}` is an empty list, which adds nothing; leave it out");
+            self.wrong(list.referenced, what);
         }
     }
 
@@ -109,11 +130,11 @@ impl Check {
             match word.parse::<IpNet>() {
                 Ok(network) => networks.push(network),
                 Err(_) => {
-                    let what = format!(
-                        "`{}` is no network; write node, any, or a list as [10.0.0.0/8]",
-                        shown(word)
-                    );
-                    self.wrong(list.referenced, what);
+                    let hint = match word.parse::<IpAddr>() {
+                        Ok(address) => format!("write {}", IpNet::from(address)),
+                        Err(_) => "write node, any, or a list as [10.0.0.0/8]".to_owned(),
+                    };
+                    self.wrong(list.referenced, format!("`{}` is no network; {hint}", shown(word)));
                 }
             }
         }
@@ -126,6 +147,23 @@ impl Check {
         Destinations::Networks(networks)
     }
 
+    /// What can never happen is a mistake: the rule would allow less than it says.
+    fn groups(&mut self, at: Location, name: &str, targets: &[Class], groups: &[Group]) {
+        let idle = |class: &&Class| !groups.iter().any(|group| applies(**class, *group));
+        let problems = self.problems.len();
+        for class in targets.iter().filter(idle) {
+            let what = format!("no `access` of rule `{name}` can happen to {class}");
+            self.wrong(at, format!("{what}; add {}, or leave {class} out", groups_of(&[*class])));
+        }
+        if self.problems.len() > problems {
+            return;
+        }
+        for group in groups.iter().filter(|group| !targets.iter().any(|class| applies(*class, **group))) {
+            let what = format!("`{}` of rule `{name}` never happens to its targets", group.name());
+            self.wrong(at, format!("{what}; write {}", groups_of(targets)));
+        }
+    }
+
     fn rule(&mut self, rule: Spanned<Allow>, ids: &mut HashSet<String>) {
         let at = rule.referenced;
         let Allow { id, targets: List(targets), access, process, i_know } = rule.value;
@@ -134,6 +172,8 @@ impl Check {
         let name = shown(&id);
         if id.is_empty() {
             self.wrong(at, "the rule's `id` is empty; give it a name, events refer to it".to_owned());
+        } else if id.chars().any(char::is_control) {
+            self.wrong(at, format!("the rule id `{name}` has control characters; choose another"));
         } else if !ids.insert(id.clone()) {
             self.wrong(
                 at,
@@ -157,11 +197,10 @@ impl Check {
             );
             self.wrong(at, what);
         }
-        for group in access.iter().flat_map(|list| &list.0) {
-            if !targets.iter().any(|class| applies(*class, *group)) {
-                let what = format!("`{}` of rule `{name}` never happens to its targets", group.name());
-                self.wrong(at, format!("{what}; {}", groups_of(&targets)));
-            }
+        if let Some(List(groups)) = &access
+            && !groups.is_empty()
+        {
+            self.groups(at, &name, &targets, groups);
         }
         let exe: Vec<_> = exe
             .into_iter()
@@ -190,11 +229,13 @@ fn groups_of(targets: &[Class]) -> String {
         .filter(|group| targets.iter().any(|class| applies(*class, **group)))
         .map(|g| g.name())
         .collect();
-    format!("write {}", fit.join(" or "))
+    fit.join(" or ")
 }
 
 fn absolute(path: &str) -> Result<PathBuf, String> {
-    if path.contains('\0') {
+    if path.is_empty() {
+        Err("a path is empty; begin it with /".to_owned())
+    } else if path.contains('\0') {
         Err("a path cannot contain a zero byte".to_owned())
     } else if !path.starts_with('/') {
         Err(format!("`{}` is not an absolute path; begin it with /", shown(path)))

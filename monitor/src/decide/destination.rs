@@ -2,8 +2,13 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::access::InetObject;
 use crate::target::Destinations;
+
+/// Of `::ffff:0:0/96`.
+const MAPPED_PREFIX: u8 = 96;
 
 /// Loopback is the node's only in the node's own network namespace; in a pod's it is the pod's.
 pub fn destination_counts(
@@ -16,12 +21,27 @@ pub fn destination_counts(
     let address = object.dst_ip.to_canonical();
     match destinations {
         Destinations::Any => true,
-        Destinations::Networks(networks) => networks.iter().any(|network| network.contains(&address)),
+        Destinations::Networks(networks) => {
+            let within = |network: &IpNet| {
+                // A shorter prefix means IPv6, not the mapped addresses that happen to be in it.
+                let in_mapped = network.prefix_len() >= MAPPED_PREFIX && network.contains(&mapped(address));
+                network.contains(&address) || in_mapped
+            };
+            networks.iter().any(within)
+        }
         // A connect to the unspecified address goes to loopback.
         Destinations::Node if address.is_loopback() || address.is_unspecified() => {
             actor_net_ns == node_net_ns
         }
         Destinations::Node => node_addresses.contains(&address),
+    }
+}
+
+/// The form in which a policy may name a network of IPv4, too.
+fn mapped(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => IpAddr::V6(address.to_ipv6_mapped()),
+        IpAddr::V6(_) => address,
     }
 }
 
@@ -35,6 +55,8 @@ mod tests {
         const POD: u32 = 2;
         let node_addresses = ["10.0.0.7".parse().unwrap(), "fd00::7".parse().unwrap()];
         let networks = Destinations::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
+        let all_v6 = Destinations::Networks(vec!["::/0".parse().unwrap()]);
+        let mapped_network = Destinations::Networks(vec!["::ffff:10.0.0.0/104".parse().unwrap()]);
         for (destinations, address, net_ns, counts) in [
             (&Destinations::Node, "127.0.0.1", NODE, true),
             (&Destinations::Node, "127.8.8.8", NODE, true),
@@ -50,6 +72,14 @@ mod tests {
             (&networks, "10.1.2.3", POD, true),
             (&networks, "::ffff:10.1.2.3", POD, true),
             (&networks, "192.0.2.1", NODE, false),
+            (&mapped_network, "10.1.2.3", POD, true),
+            (&mapped_network, "::ffff:10.1.2.3", POD, true),
+            (&all_v6, "10.1.2.3", POD, false),
+            (&all_v6, "fd00::8", POD, true),
+            (&Destinations::Node, "::", NODE, true),
+            (&Destinations::Node, "::", POD, false),
+            (&Destinations::Node, "0.0.0.0", POD, false),
+            (&Destinations::Node, "::ffff:127.0.0.1", POD, false),
         ] {
             let object = InetObject {
                 src_ip: IpAddr::from([0, 0, 0, 0]),

@@ -28,10 +28,15 @@ impl ExeTable {
         }
     }
 
+    /// Empty for a path that no rule names.
+    pub fn keys(&self, path: &Path) -> &[ObjectKey] {
+        self.objects.get(path).map_or(&[], Vec::as_slice)
+    }
+
     /// Whether the actor runs the node's file of that path. A file without a name left is not it: its inode number may be
     /// another file's by now.
     pub(super) fn is(&self, path: &Path, actor: &Actor) -> bool {
         let Some(key) = actor.exe.key else { return false };
-        !actor.exe.deleted && self.objects.get(path).is_some_and(|keys| keys.contains(&key))
+        !actor.exe.deleted && self.keys(path).contains(&key)
     }
 }

@@ -79,13 +79,18 @@ impl Miss {
     fn detail(self, rule: &Rule, access: &Access) -> String {
         let Rule { id, .. } = rule;
         let actor = &access.actor;
-        let exe = if actor.exe.path.is_empty() {
-            "a kernel thread".to_owned()
-        } else {
-            escaped_bytes(&actor.exe.path)
+        let exe = match actor.exe.key {
+            None => "a process without an executable".to_owned(),
+            Some(_) if actor.exe.path.is_empty() => "an executable of unknown path".to_owned(),
+            Some(_) => escaped_bytes(&actor.exe.path),
         };
         match self {
             Self::Exe => format!("{exe} is not an executable that any rule for this target names"),
+            Self::NotNodeFile if actor.exe.deleted => {
+                format!(
+                    "{exe} is deleted or replaced since the process started; rule {id} means the file that is there"
+                )
+            }
             Self::NotNodeFile => {
                 format!("{exe} has the path that rule {id} names, but is not the node's file")
             }

@@ -76,9 +76,13 @@ fn the_reason_is_the_field_the_nearest_rule_failed_in() {
 #[test]
 fn a_set_user_id_program_is_not_its_owner() {
     let rules = [rule("kubelet", &[KUBELET], &[0], None)];
-    let mut access = access(KUBELET, 7, 1000, Action::Open);
-    access.actor.euid = 0;
-    assert_eq!(reason(&rules, &access), Reason::UidMismatch);
+    for (uid, euid, expected) in
+        [(0, 0, Reason::RuleMatched), (1000, 0, Reason::UidMismatch), (0, 1000, Reason::UidMismatch)]
+    {
+        let mut access = access(KUBELET, 7, uid, Action::Open);
+        access.actor.euid = euid;
+        assert_eq!(reason(&rules, &access), expected, "{uid} {euid}");
+    }
 }
 
 #[test]
@@ -87,6 +91,60 @@ fn a_deleted_executable_is_nobody() {
     let mut access = access(KUBELET, 7, 0, Action::Open);
     access.actor.exe.deleted = true;
     assert_eq!(reason(&rules, &access), Reason::ExeNotNodeFile);
+}
+
+#[test]
+fn a_detail_says_what_is_known_of_the_executable() {
+    let rules = [rule("kubelet", &[KUBELET], &[], None)];
+    let detail = |executable: Executable| {
+        let mut access = access(KUBELET, 8, 0, Action::Open);
+        access.actor.exe = executable;
+        decide(&rules, &table(&rules), Class::StaticPodManifest, &access).detail
+    };
+    let key = Some(ObjectKey::new(1, 8));
+    let names = "is not an executable that any rule for this target names";
+    for (executable, expected) in [
+        (Executable::default(), format!("a process without an executable {names}")),
+        (Executable { key, ..Executable::default() }, format!("an executable of unknown path {names}")),
+        (
+            Executable { key, path: KUBELET.into(), deleted: false },
+            format!("{KUBELET} has the path that rule kubelet names, but is not the node's file"),
+        ),
+        (
+            Executable { key, path: KUBELET.into(), deleted: true },
+            format!(
+                "{KUBELET} is deleted or replaced since the process started; rule kubelet means the file that is there"
+            ),
+        ),
+    ] {
+        assert_eq!(detail(executable), expected);
+    }
+}
+
+#[test]
+fn the_nearest_rule_gives_the_reason_whatever_the_order() {
+    let uid = rule("uid", &[KUBELET], &[5], None);
+    let group = rule("group", &[KUBELET], &[0], Some(vec![Group::Write]));
+    let exe = rule("exe", &["/x"], &[0], None);
+    let access = access(KUBELET, 7, 0, Action::Open);
+    for (rules, expected) in [
+        (vec![exe.clone(), group.clone(), uid.clone()], Reason::UidMismatch),
+        (vec![uid, group.clone(), exe.clone()], Reason::UidMismatch),
+        (vec![exe.clone(), group.clone()], Reason::AccessNotAllowed),
+        (vec![group, exe.clone()], Reason::AccessNotAllowed),
+        (vec![exe], Reason::ExeMismatch),
+    ] {
+        assert_eq!(reason(&rules, &access), expected);
+    }
+}
+
+#[test]
+fn only_paths_of_rules_have_keys() {
+    let mut table = table(&[rule("kubelet", &[KUBELET, "/x"], &[], None)]);
+    table.set(Path::new("/other"), vec![ObjectKey::new(1, 7)]);
+    assert_eq!(table.keys(Path::new(KUBELET)), [ObjectKey::new(1, 7)]);
+    assert!(table.keys(Path::new("/x")).is_empty() && table.keys(Path::new("/other")).is_empty());
+    assert_eq!(table.paths().count(), 2);
 }
 
 #[test]
