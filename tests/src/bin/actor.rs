@@ -1,3 +1,65 @@
-//! The processes that end-to-end tests start to go through a side door.
+//! Touches one thing and exits at once.
 
-fn main() {}
+use std::env;
+use std::fs::OpenOptions;
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result, bail};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match act(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("actor {args:?}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(args: &[&str]) -> Result<()> {
+    match args {
+        // What follows only makes the arguments of this process its own.
+        ["open", path, mode, ..] => open(path, mode),
+        ["unix", path] => UnixStream::connect(path).map(drop).context("connect"),
+        // A refused connection is a use of the door, too.
+        ["tcp", ip, port] => {
+            let _refused = TcpStream::connect(SocketAddr::new(ip.parse::<IpAddr>()?, port.parse()?));
+            Ok(())
+        }
+        ["renamed", name, rest @ ..] => {
+            let name = std::ffi::CString::new(*name)?;
+            rustix::thread::set_name(&name)?;
+            act(rest)
+        }
+        ["many", count, path] => many(count.parse()?, path),
+        _ => bail!("what to do?"),
+    }
+}
+
+fn open(path: &str, mode: &str) -> Result<()> {
+    let mut options = OpenOptions::new();
+    match mode {
+        "r" => options.read(true),
+        "w" => options.write(true),
+        "rw" => options.read(true).write(true),
+        "create" => options.write(true).create_new(true),
+        other => bail!("unknown mode {other}"),
+    };
+    options.open(path).map(drop).with_context(|| format!("open {path}"))
+}
+
+/// Starts processes that open a file and are gone, each with its own last argument.
+fn many(count: u32, path: &str) -> Result<()> {
+    let program = env::current_exe()?;
+    for index in 0..count {
+        let status = Command::new(&program).args(["open", path, "r", &format!("number-{index}")]).status()?;
+        if !status.success() {
+            bail!("number {index} ended with {status}");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! The daemon under test.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use jsonschema::Validator;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// An emulated machine with a cold cache is slow; nothing real takes as long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A running daemon. Its events are checked against its own schema and for gaps as they come.
+pub struct Daemon {
+    child: Child,
+    events: Receiver<String>,
+    seen: Vec<Value>,
+    alerts_taken: usize,
+    files: TempDir,
+}
+
+pub fn program() -> Result<PathBuf> {
+    std::env::var_os("BYPASSD_BIN")
+        .map(PathBuf::from)
+        .context("BYPASSD_BIN names no daemon; run `cargo xtask e2e`")
+}
+
+/// Runs a command of the daemon to its end.
+pub fn command(args: &[&str]) -> Result<Output> {
+    Ok(Command::new(program()?).args(args).stdin(Stdio::null()).output()?)
+}
+
+impl Daemon {
+    /// Starts it with a policy and waits until its targets are armed.
+    pub fn start(policy: &str) -> Result<Self> {
+        Self::start_with(Some(policy), &[])
+    }
+
+    pub fn start_with(policy: Option<&str>, args: &[&str]) -> Result<Self> {
+        let files = tempfile::tempdir()?;
+        let mut command = Command::new(program()?);
+        command.args(["run", "--format", "native"]).args(args);
+        if let Some(policy) = policy {
+            let path = files.path().join("policy.yaml");
+            fs::write(&path, policy)?;
+            command.arg("--config").arg(path);
+        }
+        let stderr = File::create(files.path().join("stderr"))?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
+        let stdout = child.stdout.take().context("the daemon has no stdout")?;
+        let (sender, events) = channel();
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let mut daemon = Self { child, events, seen: Vec::new(), alerts_taken: 0, files };
+        daemon.next()?;
+        let first = &daemon.seen[0];
+        ensure!(
+            first["kind"] == "lifecycle" && first["lifecycle"]["state"] == "started",
+            "first event: {first:#}"
+        );
+        Ok(daemon)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The event it began with.
+    pub fn started(&self) -> &Value {
+        &self.seen[0]
+    }
+
+    /// Every event so far.
+    pub fn seen(&self) -> &[Value] {
+        &self.seen
+    }
+
+    /// The next alert, in order.
+    pub fn alert(&mut self) -> Result<Value> {
+        loop {
+            let alerts = self.seen.iter().filter(|event| event["kind"] == "alert");
+            if let Some(alert) = alerts.skip(self.alerts_taken).next().cloned() {
+                self.alerts_taken += 1;
+                return Ok(alert);
+            }
+            self.next().context("waiting for an alert")?;
+        }
+    }
+
+    /// The first event, past or to come, that is as wanted.
+    pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let mut from = 0;
+        loop {
+            if let Some(event) = self.seen[from..].iter().find(|event| wanted(event)) {
+                return Ok(event.clone());
+            }
+            from = self.seen.len();
+            self.next().with_context(|| format!("waiting for {what}"))?;
+        }
+    }
+
+    /// Ends it. It writes everything it saw before it stops, so an alert that was not taken was not expected.
+    pub fn finish(self) -> Result<Vec<Value>> {
+        let taken = self.alerts_taken;
+        let (status, events) = self.stop(Signal::TERM)?;
+        ensure!(status.success(), "the daemon ended with {status}");
+        let alerts: Vec<_> = events.iter().filter(|event| event["kind"] == "alert").collect();
+        if let Some(extra) = alerts.get(taken) {
+            bail!("an alert that nobody expected: {extra:#}");
+        }
+        Ok(events)
+    }
+
+    /// Sends a signal, and returns how it ended and all its events.
+    pub fn stop(mut self, signal: Signal) -> Result<(ExitStatus, Vec<Value>)> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal)?;
+        self.end()
+    }
+
+    /// Waits until it ends by itself.
+    pub fn end(&mut self) -> Result<(ExitStatus, Vec<Value>)> {
+        while self.next().is_ok() {}
+        let status = self.child.wait()?;
+        let last = self.seen.last().context("no event")?;
+        ensure!(last["lifecycle"]["state"] == "stopping", "last event: {last:#}");
+        Ok((status, std::mem::take(&mut self.seen)))
+    }
+
+    fn next(&mut self) -> Result<()> {
+        let line = match self.events.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => return Err(self.trouble("no event came")),
+            Err(RecvTimeoutError::Disconnected) => return Err(self.trouble("the daemon ended")),
+        };
+        let event: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
+        ensure!(line.len() < 8192, "a line of {} bytes", line.len());
+        if let Some(error) = schema()?.iter_errors(&event).next() {
+            bail!("{} at {}: {event:#}", error, error.instance_path());
+        }
+        ensure!(event["seq"] == self.seen.len() + 1, "seq {} after {} events", event["seq"], self.seen.len());
+        self.seen.push(event);
+        Ok(())
+    }
+
+    fn trouble(&self, what: &str) -> anyhow::Error {
+        let stderr = fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default();
+        anyhow!("{what}; {} events so far, stderr: {stderr}", self.seen.len())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// What `bypassd schema` prints, but strict: an event must not have a property that is not described.
+fn schema() -> Result<&'static Validator> {
+    static SCHEMA: OnceLock<Validator> = OnceLock::new();
+    if let Some(schema) = SCHEMA.get() {
+        return Ok(schema);
+    }
+    let mut schema: Value = serde_json::from_slice(&command(&["schema"])?.stdout)?;
+    schema["unevaluatedProperties"] = Value::Bool(false);
+    let validator = jsonschema::validator_for(&schema).map_err(|error| anyhow!("{error}"))?;
+    Ok(SCHEMA.get_or_init(|| validator))
+}
+
+/// A policy with these targets, in YAML's flow style, and rules.
+pub fn policy(targets: &str, allow: &str) -> String {
+    format!("version: 1\nprofile: none\ntargets: {{{targets}}}\nallow: [{allow}]\n")
+}
+
+/// A policy that watches one directory of manifests.
+pub fn manifests(path: &Path, allow: &str) -> String {
+    policy(&format!("static_pod_manifest: {{paths: [{}]}}", path.display()), allow)
+}
+
+/// A policy that watches one runtime socket.
+pub fn socket(path: &Path, allow: &str) -> String {
+    policy(&format!("runtime_api: {{sockets: [{}]}}", path.display()), allow)
+}

@@ -1,0 +1,308 @@
+//! Ways to a static pod manifest.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::{own_exe, trials};
+use crate::actor::{act, program, shell};
+use crate::daemon::{Daemon, manifests};
+use crate::event::{at, expect};
+
+pub fn all() -> Vec<Trial> {
+    trials(
+        "files",
+        &[
+            ("read", read),
+            ("write", write),
+            ("create", create),
+            ("list", list),
+            ("subdirectory", subdirectory),
+            ("symlink", through_symlink),
+            ("symlinked_directory", through_symlinked_directory),
+            ("hard_link_outside", through_hard_link),
+            ("bind_mount", through_bind_mount),
+            ("file_bind_mount", through_file_bind_mount),
+            ("chroot", in_chroot),
+            ("policy_names_a_symlink", policy_names_a_symlink),
+            ("directory_made_later", directory_made_later),
+            ("path_made_later", path_made_later),
+            ("directory_made_anew", directory_made_anew),
+            ("file_replaced_by_rename", file_replaced_by_rename),
+        ],
+    )
+}
+
+/// A directory with one manifest, watched.
+struct Scene {
+    dir: TempDir,
+    manifest: PathBuf,
+    daemon: Daemon,
+}
+
+impl Scene {
+    fn new() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let manifests_dir = dir.path().join("manifests");
+        fs::create_dir(&manifests_dir)?;
+        let manifest = manifests_dir.join("etcd.yaml");
+        fs::write(&manifest, "kind: Pod\n")?;
+        let daemon = Daemon::start(&manifests(&manifests_dir, ""))?;
+        Ok(Self { dir, manifest, daemon })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The actor opens a path, and the alert names the manifest.
+    fn opened(mut self, path: &Path, mode: &str) -> Result<()> {
+        act(["open", &path.to_string_lossy(), mode])?;
+        let alert = self.daemon.alert()?;
+        expect(
+            &alert,
+            &json!({
+                "target": {"class": "static_pod_manifest", "type": "file", "path": self.manifest},
+                "process": {"exe": program()?, "args": [program()?, "open", path, mode]},
+            }),
+        )?;
+        self.daemon.finish().map(drop)
+    }
+}
+
+fn read() -> Result<()> {
+    let mut scene = Scene::new()?;
+    act(["open", &scene.manifest.to_string_lossy(), "r"])?;
+    let alert = scene.daemon.alert()?;
+    expect(
+        &alert,
+        &json!({
+            "kind": "alert",
+            "action": "open",
+            "severity": "low",
+            "rule": {"id": "static_pod_manifest.read"},
+            "verdict": {"result": "violation", "reason": "no_rule_for_target"},
+            "target": {
+                "class": "static_pod_manifest",
+                "type": "file",
+                "path": scene.manifest,
+                "access": ["read"],
+            },
+            "process": {
+                "comm": "actor",
+                "exe": program()?,
+                "args": [program()?, "open", scene.manifest, "r"],
+                "args_truncated": false,
+                "cwd": std::env::current_dir()?,
+                "uid": 0,
+                "euid": 0,
+                "host_ns": {"mnt": true, "pid": true, "net": true},
+                "parent": {"pid": std::process::id(), "exe": own_exe()?},
+            },
+        }),
+    )?;
+    ensure!(at(&alert, "/target/path_seen").is_null(), "path_seen repeats the path: {alert:#}");
+    ensure!(at(&alert, "/process/pid") == at(&alert, "/process/tid"), "{alert:#}");
+    scene.daemon.finish().map(drop)
+}
+
+fn write() -> Result<()> {
+    let mut scene = Scene::new()?;
+    for (mode, access) in [("w", json!(["write"])), ("rw", json!(["read", "write"]))] {
+        act(["open", &scene.manifest.to_string_lossy(), mode])?;
+        expect(
+            &scene.daemon.alert()?,
+            &json!({
+                "action": "write",
+                "severity": "high",
+                "rule": {"id": "static_pod_manifest.write"},
+                "target": {"path": scene.manifest, "access": access},
+            }),
+        )?;
+    }
+    scene.daemon.finish().map(drop)
+}
+
+fn create() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let new = scene.path("manifests/new.yaml");
+    act(["open", &new.to_string_lossy(), "create"])?;
+    expect(
+        &scene.daemon.alert()?,
+        &json!({
+            "action": "create",
+            "severity": "high",
+            "target": {"path": new, "access": ["write"]},
+        }),
+    )?;
+    scene.daemon.finish().map(drop)
+}
+
+fn list() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let dir = scene.path("manifests");
+    act(["open", &dir.to_string_lossy(), "r"])?;
+    expect(&scene.daemon.alert()?, &json!({"action": "open", "target": {"path": dir}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn subdirectory() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let sub = scene.path("manifests/a/b");
+    fs::create_dir_all(&sub)?;
+    let file = sub.join("deep.yaml");
+    act(["open", &file.to_string_lossy(), "create"])?;
+    expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": file}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn through_symlink() -> Result<()> {
+    let scene = Scene::new()?;
+    let link = scene.path("link.yaml");
+    symlink(&scene.manifest, &link)?;
+    scene.opened(&link, "r")
+}
+
+fn through_symlinked_directory() -> Result<()> {
+    let scene = Scene::new()?;
+    let link = scene.path("link");
+    symlink(scene.path("manifests"), &link)?;
+    scene.opened(&link.join("etcd.yaml"), "w")
+}
+
+fn through_hard_link() -> Result<()> {
+    let scene = Scene::new()?;
+    let link = scene.path("innocent");
+    fs::hard_link(&scene.manifest, &link)?;
+    scene.opened(&link, "w")
+}
+
+fn through_bind_mount() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let point = scene.path("elsewhere");
+    fs::create_dir(&point)?;
+    shell(&format!(
+        "unshare -m sh -ec 'mount --bind {} {}; exec {} open {}/etcd.yaml w'",
+        scene.path("manifests").display(),
+        point.display(),
+        program()?.display(),
+        point.display(),
+    ))?;
+    expect(
+        &scene.daemon.alert()?,
+        &json!({
+            "action": "write",
+            "severity": "critical",
+            "target": {"path": scene.manifest, "path_seen": point.join("etcd.yaml")},
+            "process": {"exe": program()?, "host_ns": {"mnt": false, "net": true}},
+        }),
+    )?;
+    scene.daemon.finish().map(drop)
+}
+
+fn through_file_bind_mount() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let point = scene.path("file");
+    fs::write(&point, "")?;
+    shell(&format!(
+        "unshare -m sh -ec 'mount --bind {} {}; exec {} open {} r'",
+        scene.manifest.display(),
+        point.display(),
+        program()?.display(),
+        point.display(),
+    ))?;
+    expect(&scene.daemon.alert()?, &json!({"target": {"path": scene.manifest, "path_seen": point}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn in_chroot() -> Result<()> {
+    let mut scene = Scene::new()?;
+    fs::copy(program()?, scene.path("actor"))?;
+    shell(&format!("chroot {} /actor open /manifests/etcd.yaml r", scene.dir.path().display()))?;
+    expect(
+        &scene.daemon.alert()?,
+        &json!({
+            "target": {"path": scene.manifest},
+            "process": {"exe": scene.path("actor"), "args": ["/actor", "open", "/manifests/etcd.yaml", "r"]},
+        }),
+    )?;
+    scene.daemon.finish().map(drop)
+}
+
+fn policy_names_a_symlink() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (real, link) = (dir.path().join("real"), dir.path().join("manifests"));
+    fs::create_dir(&real)?;
+    symlink("real", &link)?;
+    let mut daemon = Daemon::start(&manifests(&link, ""))?;
+    act(["open", &real.join("a.yaml").to_string_lossy(), "create"])?;
+    expect(
+        &daemon.alert()?,
+        &json!({"target": {"path": link.join("a.yaml"), "path_seen": real.join("a.yaml")}}),
+    )?;
+    daemon.finish().map(drop)
+}
+
+fn directory_made_later() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("manifests");
+    let mut daemon = Daemon::start(&manifests(&path, ""))?;
+    expect(
+        daemon.started(),
+        &json!({"lifecycle": {"targets_waiting": [
+            {"class": "static_pod_manifest", "target": path, "why": "does not exist"}
+        ]}}),
+    )?;
+    // Without waiting: the very first use counts.
+    fs::create_dir(&path)?;
+    act(["open", &path.join("a.yaml").to_string_lossy(), "create"])?;
+    expect(&daemon.alert()?, &json!({"action": "create", "target": {"path": path.join("a.yaml")}}))?;
+    daemon.wait_for("the target to be armed", |event| at(event, "/lifecycle/state") == "target_armed")?;
+    daemon.finish().map(drop)
+}
+
+fn path_made_later() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("kubernetes/node/manifests");
+    let mut daemon = Daemon::start(&manifests(&path, ""))?;
+    fs::create_dir_all(&path)?;
+    daemon.wait_for("the target to be armed", |event| at(event, "/lifecycle/state") == "target_armed")?;
+    act(["open", &path.join("a.yaml").to_string_lossy(), "create"])?;
+    expect(&daemon.alert()?, &json!({"target": {"path": path.join("a.yaml")}}))?;
+    daemon.finish().map(drop)
+}
+
+fn directory_made_anew() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let dir = scene.path("manifests");
+    for _ in 0..20 {
+        fs::remove_dir_all(&dir)?;
+        fs::create_dir(&dir)?;
+        act(["open", &scene.manifest.to_string_lossy(), "create"])?;
+        // Removing the directory lists it, which is the test's own access.
+        let own = own_exe()?;
+        let alert = loop {
+            let alert = scene.daemon.alert()?;
+            if at(&alert, "/process/exe") != own.as_str() {
+                break alert;
+            }
+        };
+        expect(&alert, &json!({"action": "create", "target": {"path": scene.manifest}}))?;
+    }
+    Ok(())
+}
+
+fn file_replaced_by_rename() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let other = scene.path("other.yaml");
+    fs::write(&other, "kind: Pod\n")?;
+    fs::rename(&other, &scene.manifest)?;
+    act(["open", &scene.manifest.to_string_lossy(), "r"])?;
+    expect(&scene.daemon.alert()?, &json!({"target": {"path": scene.manifest}}))?;
+    scene.daemon.finish().map(drop)
+}

@@ -1,0 +1,50 @@
+//! The tests: one file a subject.
+
+mod bad_input;
+mod commands;
+mod files;
+mod lifecycle;
+mod many;
+mod policy;
+mod ports;
+mod real;
+mod sockets;
+
+use anyhow::Result;
+use libtest_mimic::{Failed, Trial};
+
+/// Every test there is.
+pub fn all() -> Vec<Trial> {
+    [
+        files::all(),
+        sockets::all(),
+        ports::all(),
+        policy::all(),
+        many::all(),
+        lifecycle::all(),
+        commands::all(),
+        bad_input::all(),
+        real::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Names and functions as tests.
+fn trials(subject: &str, tests: &[(&str, fn() -> Result<()>)]) -> Vec<Trial> {
+    tests
+        .iter()
+        .map(|(name, test)| {
+            let test = *test;
+            Trial::test(format!("{subject}::{name}"), move || {
+                test().map_err(|error| Failed::from(format!("{error:?}")))
+            })
+        })
+        .collect()
+}
+
+/// The end-to-end program, which started the actors.
+fn own_exe() -> Result<String> {
+    Ok(std::env::current_exe()?.to_string_lossy().into_owned())
+}

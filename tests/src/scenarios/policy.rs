@@ -1,0 +1,191 @@
+//! Who is expected and who only looks like it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::trials;
+use crate::actor::{copy_to, must, shell};
+use crate::daemon::{Daemon, manifests};
+use crate::event::expect;
+
+pub fn all() -> Vec<Trial> {
+    trials(
+        "policy",
+        &[
+            ("expected_is_silent", expected_is_silent),
+            ("show_allowed", show_allowed),
+            ("access_not_allowed", access_not_allowed),
+            ("copy", copy),
+            ("renamed_process", renamed_process),
+            ("other_file_at_the_path", other_file_at_the_path),
+            ("wrong_user", wrong_user),
+            ("replaced_by_an_upgrade", replaced_by_an_upgrade),
+            ("allowed_executable_made_later", allowed_executable_made_later),
+        ],
+    )
+}
+
+/// A watched manifest, and an executable that may read it as root.
+struct Scene {
+    dir: TempDir,
+    manifest: PathBuf,
+    kubelet: PathBuf,
+}
+
+impl Scene {
+    fn new() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        // Another user has to get at the files.
+        shell(&format!("chmod 755 {}", dir.path().display()))?;
+        fs::create_dir(dir.path().join("manifests"))?;
+        let manifest = dir.path().join("manifests/etcd.yaml");
+        fs::write(&manifest, "kind: Pod\n")?;
+        let kubelet = copy_to(&dir.path().join("kubelet"))?;
+        Ok(Self { dir, manifest, kubelet })
+    }
+
+    fn policy(&self) -> Result<String> {
+        let dir = self.manifest.parent().unwrap_or(Path::new("/"));
+        let process = format!("{{exe: {}, uid: 0}}", self.kubelet.display());
+        let rule =
+            format!("{{id: kubelet, targets: [static_pod_manifest], access: [read], process: {process}}}");
+        Ok(manifests(dir, &rule))
+    }
+
+    fn start(&self) -> Result<Daemon> {
+        Daemon::start(&self.policy()?)
+    }
+
+    fn read_with(&self, program: &Path) -> Result<()> {
+        must(program, ["open", &self.manifest.to_string_lossy(), "r"])
+    }
+
+    /// The next alert, and nothing else, is for this reason.
+    fn refused(&self, mut daemon: Daemon, exe: &Path, reason: &str) -> Result<()> {
+        let verdict = json!({"result": "violation", "reason": reason});
+        expect(&daemon.alert()?, &json!({"verdict": verdict, "process": {"exe": exe}}))?;
+        daemon.finish().map(drop)
+    }
+}
+
+fn expected_is_silent() -> Result<()> {
+    let scene = Scene::new()?;
+    let daemon = scene.start()?;
+    for _ in 0..10 {
+        scene.read_with(&scene.kubelet)?;
+    }
+    let events = daemon.finish()?;
+    ensure!(events.len() == 2, "started and stopping, and not {events:#?}");
+    Ok(())
+}
+
+fn show_allowed() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut daemon = Daemon::start_with(Some(&scene.policy()?), &["--show-allowed"])?;
+    scene.read_with(&scene.kubelet)?;
+    let event = daemon.wait_for("an allowed access", |event| event["kind"] == "allowed")?;
+    expect(
+        &event,
+        &json!({
+            "severity": "info",
+            "verdict": {"result": "allowed", "reason": "rule_matched", "matched": "kubelet"},
+            "process": {"exe": scene.kubelet},
+        }),
+    )?;
+    daemon.finish().map(drop)
+}
+
+fn access_not_allowed() -> Result<()> {
+    let scene = Scene::new()?;
+    let daemon = scene.start()?;
+    must(&scene.kubelet, ["open", &scene.manifest.to_string_lossy(), "w"])?;
+    scene.refused(daemon, &scene.kubelet, "access_not_allowed")
+}
+
+fn copy() -> Result<()> {
+    let scene = Scene::new()?;
+    fs::create_dir(scene.dir.path().join("tmp"))?;
+    let copy = copy_to(&scene.dir.path().join("tmp/kubelet"))?;
+    let daemon = scene.start()?;
+    scene.read_with(&copy)?;
+    scene.refused(daemon, &copy, "exe_mismatch")
+}
+
+fn renamed_process() -> Result<()> {
+    let scene = Scene::new()?;
+    let other = copy_to(&scene.dir.path().join("other"))?;
+    let mut daemon = scene.start()?;
+    must(&other, ["renamed", "kubelet", "open", &scene.manifest.to_string_lossy(), "r"])?;
+    let alert: Value = daemon.alert()?;
+    let process = json!({"comm": "kubelet", "exe": other});
+    expect(&alert, &json!({"verdict": {"reason": "exe_mismatch"}, "process": process}))?;
+    daemon.finish().map(drop)
+}
+
+/// What a container's own /usr/bin/kubelet is: the same path, another file.
+fn other_file_at_the_path() -> Result<()> {
+    let scene = Scene::new()?;
+    let other = copy_to(&scene.dir.path().join("other"))?;
+    let daemon = scene.start()?;
+    let (kubelet, manifest) = (scene.kubelet.display(), scene.manifest.display());
+    shell(&format!(
+        "unshare -m sh -ec 'mount --bind {} {kubelet}; exec {kubelet} open {manifest} r'",
+        other.display()
+    ))?;
+    scene.refused(daemon, &scene.kubelet, "exe_not_node_file")
+}
+
+fn wrong_user() -> Result<()> {
+    let scene = Scene::new()?;
+    let daemon = scene.start()?;
+    let (kubelet, manifest) = (scene.kubelet.display(), scene.manifest.display());
+    shell(&format!("chroot --userspec=65534:65534 / {kubelet} open {manifest} r"))?;
+    scene.refused(daemon, &scene.kubelet, "uid_mismatch")
+}
+
+fn replaced_by_an_upgrade() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut daemon = scene.start()?;
+    scene.read_with(&scene.kubelet)?;
+    let new = copy_to(&scene.dir.path().join("kubelet.new"))?;
+    fs::rename(&new, &scene.kubelet)?;
+    // A second look is allowed once a second, so the new file may be refused for as long.
+    let mut refused = 0;
+    loop {
+        let before = daemon.seen().len();
+        scene.read_with(&scene.kubelet)?;
+        let marker = copy_to(&scene.dir.path().join("marker"))?;
+        scene.read_with(&marker)?;
+        let alert = daemon.alert()?;
+        if alert["process"]["exe"] == json!(marker) {
+            break;
+        }
+        expect(&alert, &json!({"verdict": {"reason": "exe_not_node_file"}}))?;
+        daemon.alert()?;
+        refused += 1;
+        ensure!(refused < 10_000, "the new file stays refused after {before} events");
+    }
+    daemon.finish().map(drop)
+}
+
+fn allowed_executable_made_later() -> Result<()> {
+    let scene = Scene::new()?;
+    fs::remove_file(&scene.kubelet)?;
+    let mut daemon = scene.start()?;
+    copy_to(&scene.kubelet)?;
+    let marker = copy_to(&scene.dir.path().join("marker"))?;
+    loop {
+        scene.read_with(&scene.kubelet)?;
+        scene.read_with(&marker)?;
+        if daemon.alert()?["process"]["exe"] == json!(marker) {
+            break;
+        }
+        daemon.alert()?;
+    }
+    daemon.finish().map(drop)
+}

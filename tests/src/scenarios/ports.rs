@@ -1,0 +1,142 @@
+//! Ways to the ports of etcd and the kubelet.
+
+use std::net::TcpListener;
+
+use anyhow::Result;
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use super::trials;
+use crate::actor::{act, program, shell};
+use crate::daemon::{Daemon, policy};
+use crate::event::{at, expect};
+use crate::node::free_port;
+
+pub fn all() -> Vec<Trial> {
+    trials(
+        "ports",
+        &[
+            ("v4", v4),
+            ("v6", v6),
+            ("v4_in_v6", v4_in_v6),
+            ("refused", refused),
+            ("any_loopback_address", any_loopback_address),
+            ("another_port_is_silent", another_port_is_silent),
+            ("kubelet_on_the_node", kubelet_on_the_node),
+            ("kubelet_port_of_a_pod_is_silent", kubelet_port_of_a_pod_is_silent),
+            ("kubelet_port_anywhere_if_asked", kubelet_port_anywhere_if_asked),
+        ],
+    )
+}
+
+fn datastore(port: u16) -> Result<Daemon> {
+    Daemon::start(&policy(&format!("datastore_api: {{ports: [{port}]}}"), ""))
+}
+
+fn connect(ip: &str, port: u16) -> Result<()> {
+    act(["tcp", ip, &port.to_string()])
+}
+
+fn v4() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let port = listener.local_addr()?.port();
+    let mut daemon = datastore(port)?;
+    connect("127.0.0.1", port)?;
+    expect(
+        &daemon.alert()?,
+        &json!({
+            "action": "connect",
+            "severity": "high",
+            "rule": {"id": "datastore_api.connect"},
+            "target": {
+                "class": "datastore_api",
+                "type": "inet_socket",
+                "dst_ip": "127.0.0.1",
+                "dst_port": port,
+                "direction": "outbound",
+                "local": true,
+            },
+            "process": {"exe": program()?, "args": [program()?, "tcp", "127.0.0.1", port.to_string()]},
+        }),
+    )?;
+    daemon.finish().map(drop)
+}
+
+fn v6() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = datastore(port)?;
+    connect("::1", port)?;
+    expect(&daemon.alert()?, &json!({"target": {"dst_ip": "::1", "dst_port": port}}))?;
+    daemon.finish().map(drop)
+}
+
+fn v4_in_v6() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = datastore(port)?;
+    connect("::ffff:127.0.0.1", port)?;
+    expect(&daemon.alert()?, &json!({"target": {"dst_ip": "127.0.0.1", "dst_port": port}}))?;
+    daemon.finish().map(drop)
+}
+
+fn refused() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = datastore(port)?;
+    connect("127.0.0.1", port)?;
+    expect(&daemon.alert()?, &json!({"target": {"dst_port": port}}))?;
+    daemon.finish().map(drop)
+}
+
+fn any_loopback_address() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = datastore(port)?;
+    connect("127.77.0.9", port)?;
+    expect(&daemon.alert()?, &json!({"target": {"dst_ip": "127.77.0.9", "local": true}}))?;
+    daemon.finish().map(drop)
+}
+
+fn another_port_is_silent() -> Result<()> {
+    let port = free_port()?;
+    let daemon = datastore(port)?;
+    connect("127.0.0.1", if port == u16::MAX { port - 1 } else { port + 1 })?;
+    daemon.finish().map(drop)
+}
+
+fn kubelet(port: u16, destinations: &str) -> Result<Daemon> {
+    let targets = format!("kubelet_api: {{ports: [{port}], destinations: {destinations}}}");
+    Daemon::start(&policy(&targets, ""))
+}
+
+fn kubelet_on_the_node() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = kubelet(port, "node")?;
+    connect("127.0.0.1", port)?;
+    expect(
+        &daemon.alert()?,
+        &json!({"rule": {"id": "kubelet_api.connect"}, "target": {"class": "kubelet_api"}}),
+    )?;
+    // TEST-NET-1 is nobody's; without a route the connect ends before it begins.
+    connect("192.0.2.1", port)?;
+    daemon.finish().map(drop)
+}
+
+/// As a pod does: loopback of a network namespace of its own.
+fn connect_in_a_pod(port: u16) -> Result<()> {
+    let actor = program()?;
+    shell(&format!("unshare -n sh -ec 'ip link set lo up; exec {} tcp 127.0.0.1 {port}'", actor.display()))
+}
+
+fn kubelet_port_of_a_pod_is_silent() -> Result<()> {
+    let port = free_port()?;
+    let daemon = kubelet(port, "node")?;
+    connect_in_a_pod(port)?;
+    daemon.finish().map(drop)
+}
+
+fn kubelet_port_anywhere_if_asked() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = kubelet(port, "any")?;
+    connect_in_a_pod(port)?;
+    let alert = daemon.alert()?;
+    assert_eq!(at(&alert, "/process/host_ns/net"), &json!(false));
+    daemon.finish().map(drop)
+}

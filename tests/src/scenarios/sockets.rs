@@ -1,0 +1,169 @@
+//! Ways to a container runtime's socket.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+
+use anyhow::Result;
+use libtest_mimic::Trial;
+use serde_json::json;
+
+use super::{own_exe, trials};
+use crate::actor::{act, program, shell};
+use crate::daemon::{Daemon, policy, socket};
+use crate::event::{at, expect};
+
+pub fn all() -> Vec<Trial> {
+    trials(
+        "sockets",
+        &[
+            ("connect", connect),
+            ("symlink", through_symlink),
+            ("bind_mount", through_bind_mount),
+            ("network_namespace", from_another_network_namespace),
+            ("made_later", made_later),
+            ("made_anew", made_anew),
+            ("renamed_away", renamed_away),
+            ("another_socket_is_silent", another_socket_is_silent),
+            ("not_a_socket", not_a_socket),
+        ],
+    )
+}
+
+fn connect() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("runtime.sock");
+    let _listener = UnixListener::bind(&path)?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    act(["unix", &path.to_string_lossy()])?;
+    expect(
+        &daemon.alert()?,
+        &json!({
+            "action": "connect",
+            "severity": "medium",
+            "rule": {"id": "runtime_api.connect"},
+            "target": {
+                "class": "runtime_api",
+                "type": "unix_socket",
+                "path": path,
+                "peer_pid": std::process::id(),
+            },
+            "process": {
+                "exe": program()?,
+                "args": [program()?, "unix", path],
+                "parent": {"pid": std::process::id(), "exe": own_exe()?},
+            },
+        }),
+    )?;
+    daemon.finish().map(drop)
+}
+
+fn through_symlink() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (path, link) = (dir.path().join("runtime.sock"), dir.path().join("link.sock"));
+    let _listener = UnixListener::bind(&path)?;
+    symlink(&path, &link)?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    act(["unix", &link.to_string_lossy()])?;
+    expect(&daemon.alert()?, &json!({"target": {"path": path}}))?;
+    daemon.finish().map(drop)
+}
+
+fn through_bind_mount() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (path, point) = (dir.path().join("runtime.sock"), dir.path().join("inside.sock"));
+    let _listener = UnixListener::bind(&path)?;
+    fs::write(&point, "")?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    let actor = program()?;
+    let (path_text, point, actor) = (path.display(), point.display(), actor.display());
+    shell(&format!("unshare -m sh -ec 'mount --bind {path_text} {point}; exec {actor} unix {point}'"))?;
+    expect(
+        &daemon.alert()?,
+        &json!({
+            "severity": "high",
+            "target": {"path": path},
+            "process": {"host_ns": {"mnt": false}},
+        }),
+    )?;
+    daemon.finish().map(drop)
+}
+
+fn from_another_network_namespace() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("runtime.sock");
+    let _listener = UnixListener::bind(&path)?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    shell(&format!("unshare -n {} unix {}", program()?.display(), path.display()))?;
+    expect(
+        &daemon.alert()?,
+        &json!({"target": {"path": path}, "process": {"host_ns": {"mnt": true, "net": false}}}),
+    )?;
+    daemon.finish().map(drop)
+}
+
+fn made_later() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("runtime.sock");
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    let _listener = UnixListener::bind(&path)?;
+    // Without waiting: the very first use counts.
+    act(["unix", &path.to_string_lossy()])?;
+    expect(&daemon.alert()?, &json!({"target": {"path": path}}))?;
+    daemon.wait_for("the target to be armed", |event| at(event, "/lifecycle/state") == "target_armed")?;
+    daemon.finish().map(drop)
+}
+
+fn made_anew() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("runtime.sock");
+    let mut listener = Some(UnixListener::bind(&path)?);
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    for _ in 0..50 {
+        drop(listener.take());
+        fs::remove_file(&path)?;
+        listener = Some(UnixListener::bind(&path)?);
+        act(["unix", &path.to_string_lossy()])?;
+        expect(&daemon.alert()?, &json!({"target": {"path": path}}))?;
+    }
+    daemon.finish().map(drop)
+}
+
+fn renamed_away() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (path, other) = (dir.path().join("runtime.sock"), dir.path().join("hidden.sock"));
+    let _listener = UnixListener::bind(&path)?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    // Known by its object until the daemon has looked again, so this is a matter of the first use.
+    fs::hard_link(&path, &other)?;
+    act(["unix", &other.to_string_lossy()])?;
+    expect(&daemon.alert()?, &json!({"target": {"path": path}}))?;
+    daemon.finish().map(drop)
+}
+
+fn another_socket_is_silent() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (path, other) = (dir.path().join("runtime.sock"), dir.path().join("other.sock"));
+    let _listener = UnixListener::bind(&path)?;
+    let _other = UnixListener::bind(&other)?;
+    let daemon = Daemon::start(&socket(&path, ""))?;
+    act(["unix", &other.to_string_lossy()])?;
+    daemon.finish().map(drop)
+}
+
+fn not_a_socket() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (directory, file) = (dir.path().join("directory"), dir.path().join("file"));
+    fs::create_dir(&directory)?;
+    fs::write(&file, "")?;
+    let sockets = format!("runtime_api: {{sockets: [{}, {}]}}", directory.display(), file.display());
+    let daemon = Daemon::start(&policy(&sockets, ""))?;
+    expect(
+        daemon.started(),
+        &json!({"lifecycle": {"targets_armed": [], "targets_waiting": [
+            {"class": "runtime_api", "target": directory, "why": "is a directory, not a socket"},
+            {"class": "runtime_api", "target": file, "why": "is a regular file, not a socket"},
+        ]}}),
+    )?;
+    daemon.finish().map(drop)
+}
