@@ -1,4 +1,4 @@
-//! Which kernel objects the executables are that rules name.
+//! Which files of the node the executables are that rules name.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,37 +6,51 @@ use std::path::{Path, PathBuf};
 use crate::access::{Actor, ObjectKey};
 use crate::config::Rule;
 
-/// By path on the node. Filled by whoever can look at the node; a path without objects matches nothing.
+/// A file as it was found on the node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFile {
+    /// Its path with all symbolic links resolved.
+    pub path: PathBuf,
+    /// The kernel's objects; overlayfs shows two for one file.
+    pub keys: Vec<ObjectKey>,
+}
+
+/// By the path that a rule names. Filled by whoever can look at the node; without a file, a path matches nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExeTable {
-    objects: BTreeMap<PathBuf, Vec<ObjectKey>>,
+    files: BTreeMap<PathBuf, Option<NodeFile>>,
 }
 
 impl ExeTable {
     pub fn new(rules: &[Rule]) -> Self {
         let paths = rules.iter().flat_map(|rule| &rule.exe);
-        Self { objects: paths.map(|path| (path.clone(), Vec::new())).collect() }
+        Self { files: paths.map(|path| (path.clone(), None)).collect() }
     }
 
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.objects.keys().map(PathBuf::as_path)
+        self.files.keys().map(PathBuf::as_path)
     }
 
-    pub fn set(&mut self, path: &Path, keys: Vec<ObjectKey>) {
-        if let Some(objects) = self.objects.get_mut(path) {
-            *objects = keys;
+    pub fn set(&mut self, path: &Path, file: Option<NodeFile>) {
+        if let Some(known) = self.files.get_mut(path) {
+            *known = file;
         }
     }
 
-    /// Empty for a path that no rule names.
-    pub fn keys(&self, path: &Path) -> &[ObjectKey] {
-        self.objects.get(path).map_or(&[], Vec::as_slice)
+    /// Whether the actor runs the node's file of that path. The object alone is not enough: file systems give the number of a
+    /// removed file to the next one, and a hard link elsewhere is not what the rule names.
+    pub(super) fn is(&self, path: &Path, actor: &Actor) -> bool {
+        let (Some(key), Some(Some(file))) = (actor.exe.key, self.files.get(path)) else { return false };
+        !actor.exe.deleted && file.keys.contains(&key) && same(&file.path, actor)
     }
 
-    /// Whether the actor runs the node's file of that path. A file without a name left is not it: its inode number may be
-    /// another file's by now.
-    pub(super) fn is(&self, path: &Path, actor: &Actor) -> bool {
-        let Some(key) = actor.exe.key else { return false };
-        !actor.exe.deleted && self.keys(path).contains(&key)
+    /// Whether the actor's executable is called what the rule names, whatever file it is.
+    pub(super) fn is_called(&self, path: &Path, actor: &Actor) -> bool {
+        let found = self.files.get(path).and_then(Option::as_ref);
+        same(path, actor) || found.is_some_and(|file| same(&file.path, actor))
     }
+}
+
+fn same(path: &Path, actor: &Actor) -> bool {
+    path.as_os_str().as_encoded_bytes() == actor.exe.path
 }

@@ -4,7 +4,7 @@ mod destination;
 mod executables;
 
 pub use self::destination::destination_counts;
-pub use self::executables::ExeTable;
+pub use self::executables::{ExeTable, NodeFile};
 use crate::access::{Access, Actor};
 use crate::config::Rule;
 use crate::event::text::escaped_bytes;
@@ -50,8 +50,8 @@ enum Miss {
 fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {
     let actor = &access.actor;
     if !rule.exe.is_empty() && !rule.exe.iter().any(|path| exes.is(path, actor)) {
-        let same_path = rule.exe.iter().any(|path| path.as_os_str().as_encoded_bytes() == actor.exe.path);
-        return Some(if same_path { Miss::NotNodeFile } else { Miss::Exe });
+        let called_so = rule.exe.iter().any(|path| exes.is_called(path, actor));
+        return Some(if called_so { Miss::NotNodeFile } else { Miss::Exe });
     }
     if rule.access.as_ref().is_some_and(|groups| !groups.contains(&access.action.group())) {
         return Some(Miss::Access);

@@ -6,7 +6,8 @@ use std::path::Path;
 use rustix::fs::{FileType, OFlags, fstat};
 
 use super::Root;
-use crate::decide::ExeTable;
+use super::root::canonical;
+use crate::decide::{ExeTable, NodeFile};
 use crate::kernel::{Kernel, LoadError};
 
 /// Looks at every executable of the table through the kernel.
@@ -15,28 +16,29 @@ pub fn resolve(kernel: &mut Kernel, root: &Root, table: &mut ExeTable) -> Result
     let paths: Vec<_> = table.paths().map(Path::to_owned).collect();
     for path in paths {
         // The node's own file is not what is mounted over it.
-        let keys = if is_mount_point(&mounts, &path) {
+        let file = if is_mount_point(&mounts, &path) {
             tracing::warn!(path = %path.display(), "something is mounted over an allowed executable: it is not trusted");
-            Vec::new()
+            None
         } else {
             look(kernel, root, &path)?
         };
-        table.set(&path, keys);
+        table.set(&path, file);
     }
     Ok(())
 }
 
-fn look(kernel: &mut Kernel, root: &Root, path: &Path) -> Result<Vec<crate::access::ObjectKey>, LoadError> {
-    let Ok(found) = root.open(path, OFlags::PATH) else { return Ok(Vec::new()) };
+fn look(kernel: &mut Kernel, root: &Root, path: &Path) -> Result<Option<NodeFile>, LoadError> {
+    let Ok(found) = root.open(path, OFlags::PATH) else { return Ok(None) };
     if !fstat(&found).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile) {
-        return Ok(Vec::new());
+        return Ok(None);
     }
+    let Ok(real) = canonical(&found) else { return Ok(None) };
     let (opened, answer) = kernel.probe(|| root.open(path, OFlags::RDONLY | OFlags::NONBLOCK))?;
     if let Err(error) = opened {
         tracing::warn!(path = %path.display(), %error, "cannot open an allowed executable: it is not trusted");
-        return Ok(Vec::new());
+        return Ok(None);
     }
-    Ok(answer.keys)
+    Ok(Some(NodeFile { path: real, keys: answer.keys }))
 }
 
 /// In /proc/PID/mounts the second field is the mount point, with blanks written as octal escapes.
