@@ -25,6 +25,7 @@ pub fn all() -> Vec<Trial> {
             ("other_file_at_the_path", other_file_at_the_path),
             ("wrong_user", wrong_user),
             ("replaced_by_an_upgrade", replaced_by_an_upgrade),
+            ("inode_number_used_again", inode_number_used_again),
             ("allowed_executable_made_later", allowed_executable_made_later),
         ],
     )
@@ -173,6 +174,19 @@ fn replaced_by_an_upgrade() -> Result<()> {
         daemon.alert()?;
         refused += 1;
         ensure!(refused < 10_000, "the new file stays refused after {before} events");
+    }
+    daemon.finish().map(drop)
+}
+
+/// Some file systems give the number of a removed file to the very next one.
+fn inode_number_used_again() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut daemon = scene.start()?;
+    for index in 0..20 {
+        fs::remove_file(&scene.kubelet)?;
+        let other = copy_to(&scene.dir.path().join(format!("other-{index}")))?;
+        daemon.silent_until(|| scene.read_with(&other), &json!({"process": {"exe": other}}))?;
+        copy_to(&scene.kubelet)?;
     }
     daemon.finish().map(drop)
 }
