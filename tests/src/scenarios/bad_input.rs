@@ -72,7 +72,7 @@ fn policy_files() -> Result<()> {
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], access: read, process: {uid: 0}}]\n",
-            &["`read` of rule `a` never happens", "write connect"],
+            &["policy.yaml:2:", "no `access` of rule `a` can happen to runtime_api", "add connect"],
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], process: {exes: /x}}]\n",
