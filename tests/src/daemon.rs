@@ -15,8 +15,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::event::expect;
+use crate::node::is_guest;
+
 /// An emulated machine with a cold cache is slow; nothing real takes as long.
-const PATIENCE: Duration = Duration::from_secs(120);
+fn patience() -> Duration {
+    Duration::from_secs(if is_guest() { 120 } else { 30 })
+}
 
 /// A running daemon. Its events are checked against its own schema and for gaps as they come.
 pub struct Daemon {
@@ -87,8 +92,8 @@ impl Daemon {
     /// The next alert, in order.
     pub fn alert(&mut self) -> Result<Value> {
         loop {
-            let alerts = self.seen.iter().filter(|event| event["kind"] == "alert");
-            if let Some(alert) = alerts.skip(self.alerts_taken).next().cloned() {
+            let mut alerts = self.seen.iter().filter(|event| event["kind"] == "alert");
+            if let Some(alert) = alerts.nth(self.alerts_taken).cloned() {
                 self.alerts_taken += 1;
                 return Ok(alert);
             }
@@ -108,6 +113,13 @@ impl Daemon {
         }
     }
 
+    /// Absence proven: `marker` does something that has to be reported, and its alert is the next one. So the daemon sees,
+    /// and what happened before it was seen and found to be fine.
+    pub fn silent_until(&mut self, marker: impl FnOnce() -> Result<()>, wanted: &Value) -> Result<()> {
+        marker()?;
+        expect(&self.alert()?, wanted).context("something came before the marker")
+    }
+
     /// Ends it. It writes everything it saw before it stops, so an alert that was not taken was not expected.
     pub fn finish(self) -> Result<Vec<Value>> {
         let taken = self.alerts_taken;
@@ -116,6 +128,9 @@ impl Daemon {
         let alerts: Vec<_> = events.iter().filter(|event| event["kind"] == "alert").collect();
         if let Some(extra) = alerts.get(taken) {
             bail!("an alert that nobody expected: {extra:#}");
+        }
+        if let Some(loss) = events.iter().find(|event| event["health"]["state"] == "loss") {
+            bail!("something was lost: {loss:#}");
         }
         Ok(events)
     }
@@ -137,7 +152,7 @@ impl Daemon {
     }
 
     fn next(&mut self) -> Result<()> {
-        let line = match self.events.recv_timeout(PATIENCE) {
+        let line = match self.events.recv_timeout(patience()) {
             Ok(line) => line,
             Err(RecvTimeoutError::Timeout) => return Err(self.trouble("no event came")),
             Err(RecvTimeoutError::Disconnected) => return Err(self.trouble("the daemon ended")),

@@ -35,6 +35,8 @@ fn act(args: &[&str]) -> Result<()> {
             rustix::thread::set_name(&name)?;
             act(rest)
         }
+        ["chain", "0", rest @ ..] => act(rest),
+        ["chain", depth, rest @ ..] => chain(depth.parse()?, rest),
         ["many", count, path] => many(count.parse()?, path),
         _ => bail!("what to do?"),
     }
@@ -50,6 +52,16 @@ fn open(path: &str, mode: &str) -> Result<()> {
         other => bail!("unknown mode {other}"),
     };
     options.open(path).map(drop).with_context(|| format!("open {path}"))
+}
+
+/// One process inside the other; the innermost acts.
+fn chain(depth: u32, action: &[&str]) -> Result<()> {
+    let inner = (depth - 1).to_string();
+    let status = Command::new(env::current_exe()?).args(["chain", &inner]).args(action).status()?;
+    if !status.success() {
+        bail!("the process inside ended with {status}");
+    }
+    Ok(())
 }
 
 /// Starts processes that open a file and are gone, each with its own last argument.

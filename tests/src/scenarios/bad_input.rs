@@ -1,6 +1,7 @@
 //! Wrong input gets one sentence and the right exit code.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
 use anyhow::{Result, ensure};
@@ -47,7 +48,7 @@ fn policy_files() -> Result<()> {
             "version: 1\nprofil: none\n",
             &["policy.yaml:2:1", "unknown key `profil`", "did you mean `profile`?"],
         ),
-        ("version: 1\nprofile: rancher\n", &["policy.yaml:2:10", "known are auto, kubeadm, none"]),
+        ("version: 1\nprofile: rancher\n", &["policy.yaml:2:10", "`rancher`", "auto, kubeadm, none"]),
         ("version: 1\nallow: {a: [}\n", &["policy.yaml:2:"]),
         ("version: 1\nversion: 1\n", &["policy.yaml:2:1", "given twice"]),
         (
@@ -71,7 +72,7 @@ fn policy_files() -> Result<()> {
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], access: read, process: {uid: 0}}]\n",
-            &["`read` of rule `a` never happens", "write connect"],
+            &["policy.yaml:2:", "no `access` of rule `a` can happen to runtime_api", "add connect"],
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], process: {exes: /x}}]\n",
@@ -101,6 +102,7 @@ fn policy_paths() -> Result<()> {
     refused(&command(&["run", "--config", &binary.to_string_lossy()])?, 2, &["is not UTF-8"])?;
     let secret = dir.path().join("secret.yaml");
     fs::write(&secret, "version: 1\n")?;
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
     let output = as_nobody(&format!("run --config {}", secret.display()))?;
     refused(&output, 2, &["cannot be read: Permission denied"])
 }

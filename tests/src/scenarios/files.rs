@@ -1,10 +1,11 @@
 //! Ways to a static pod manifest.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 use tempfile::TempDir;
@@ -29,24 +30,21 @@ pub fn all() -> Vec<Trial> {
             ("bind_mount", through_bind_mount),
             ("file_bind_mount", through_file_bind_mount),
             ("chroot", in_chroot),
+            ("ancestors", ancestors),
             ("policy_names_a_symlink", policy_names_a_symlink),
-            ("directory_made_later", directory_made_later),
-            ("path_made_later", path_made_later),
-            ("directory_made_anew", directory_made_anew),
-            ("file_replaced_by_rename", file_replaced_by_rename),
         ],
     )
 }
 
 /// A directory with one manifest, watched.
-struct Scene {
-    dir: TempDir,
-    manifest: PathBuf,
-    daemon: Daemon,
+pub(super) struct Scene {
+    pub(super) dir: TempDir,
+    pub(super) manifest: PathBuf,
+    pub(super) daemon: Daemon,
 }
 
 impl Scene {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let manifests_dir = dir.path().join("manifests");
         fs::create_dir(&manifests_dir)?;
@@ -56,7 +54,7 @@ impl Scene {
         Ok(Self { dir, manifest, daemon })
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -248,61 +246,26 @@ fn policy_names_a_symlink() -> Result<()> {
     daemon.finish().map(drop)
 }
 
-fn directory_made_later() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let path = dir.path().join("manifests");
-    let mut daemon = Daemon::start(&manifests(&path, ""))?;
+/// Each process of a chain, from the one that acted outwards, with its own arguments.
+fn ancestors() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let manifest = scene.manifest.to_string_lossy().into_owned();
+    act(["chain", "3", "open", &manifest, "r"])?;
+    let alert = scene.daemon.alert()?;
+    let actor = program()?;
     expect(
-        daemon.started(),
-        &json!({"lifecycle": {"targets_waiting": [
-            {"class": "static_pod_manifest", "target": path, "why": "does not exist"}
-        ]}}),
+        &alert,
+        &json!({"process": {"exe": actor, "args": [actor, "chain", "0", "open", manifest, "r"]}}),
     )?;
-    // Without waiting: the very first use counts.
-    fs::create_dir(&path)?;
-    act(["open", &path.join("a.yaml").to_string_lossy(), "create"])?;
-    expect(&daemon.alert()?, &json!({"action": "create", "target": {"path": path.join("a.yaml")}}))?;
-    daemon.wait_for("the target to be armed", |event| at(event, "/lifecycle/state") == "target_armed")?;
-    daemon.finish().map(drop)
-}
-
-fn path_made_later() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let path = dir.path().join("kubernetes/node/manifests");
-    let mut daemon = Daemon::start(&manifests(&path, ""))?;
-    fs::create_dir_all(&path)?;
-    daemon.wait_for("the target to be armed", |event| at(event, "/lifecycle/state") == "target_armed")?;
-    act(["open", &path.join("a.yaml").to_string_lossy(), "create"])?;
-    expect(&daemon.alert()?, &json!({"target": {"path": path.join("a.yaml")}}))?;
-    daemon.finish().map(drop)
-}
-
-fn directory_made_anew() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let dir = scene.path("manifests");
-    for _ in 0..20 {
-        fs::remove_dir_all(&dir)?;
-        fs::create_dir(&dir)?;
-        act(["open", &scene.manifest.to_string_lossy(), "create"])?;
-        // Removing the directory lists it, which is the test's own access.
-        let own = own_exe()?;
-        let alert = loop {
-            let alert = scene.daemon.alert()?;
-            if at(&alert, "/process/exe") != own.as_str() {
-                break alert;
-            }
-        };
-        expect(&alert, &json!({"action": "create", "target": {"path": scene.manifest}}))?;
+    let list = at(&alert, "/process/ancestors").as_array().context("no ancestors")?;
+    let line: Vec<_> = std::iter::once(at(&alert, "/process/parent")).chain(list).collect();
+    // The harness is the fourth above, whatever started it may follow.
+    ensure!(line.len() >= 4, "{alert:#}");
+    for ancestor in &line[..3] {
+        expect(ancestor, &json!({"exe": actor, "comm": "actor"}))?;
     }
-    Ok(())
-}
-
-fn file_replaced_by_rename() -> Result<()> {
-    let mut scene = Scene::new()?;
-    let other = scene.path("other.yaml");
-    fs::write(&other, "kind: Pod\n")?;
-    fs::rename(&other, &scene.manifest)?;
-    act(["open", &scene.manifest.to_string_lossy(), "r"])?;
-    expect(&scene.daemon.alert()?, &json!({"target": {"path": scene.manifest}}))?;
+    expect(line[3], &json!({"pid": std::process::id(), "exe": own_exe()?}))?;
+    let pids: BTreeSet<_> = line.iter().map(|ancestor| ancestor["pid"].as_u64()).collect();
+    ensure!(pids.len() == line.len(), "a process is its own ancestor: {alert:#}");
     scene.daemon.finish().map(drop)
 }

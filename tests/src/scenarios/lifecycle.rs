@@ -195,6 +195,7 @@ fn text() -> Result<()> {
 
 fn default_profile() -> Result<()> {
     let dir = std::path::Path::new("/etc/kubernetes/manifests");
+    let made: Vec<_> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
     fs::create_dir_all(dir)?;
     let manifest = dir.join("bypassd-e2e.yaml");
     fs::write(&manifest, "kind: Pod\n")?;
@@ -205,5 +206,9 @@ fn default_profile() -> Result<()> {
         expect(&alert, &json!({"kind": "alert", "verdict": {"reason": "exe_mismatch"}}))
     })();
     fs::remove_file(&manifest)?;
+    // Only what was not there before.
+    for dir in made {
+        fs::remove_dir(dir)?;
+    }
     result
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 
@@ -46,5 +46,7 @@ fn short_lived_processes() -> Result<()> {
         ensure!(at(&alert, "/process/ancestors/0/pid") == std::process::id(), "{alert:#}");
     }
     ensure!(parents.len() == 1, "one parent started all of them, not {parents:?}");
-    daemon.finish().map(drop)
+    // Says itself that nothing was lost, besides that nothing is missing.
+    let events = daemon.finish()?;
+    expect(events.last().context("no event")?, &json!({"lifecycle": {"state": "stopping", "alerts": count}}))
 }

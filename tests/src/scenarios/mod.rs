@@ -1,6 +1,8 @@
 //! The tests: one file a subject.
 
+mod backends;
 mod bad_input;
+mod changes;
 mod commands;
 mod files;
 mod lifecycle;
@@ -17,6 +19,8 @@ use libtest_mimic::{Failed, Trial};
 pub fn all() -> Vec<Trial> {
     [
         files::all(),
+        changes::all(),
+        backends::all(),
         sockets::all(),
         ports::all(),
         policy::all(),
@@ -31,8 +35,10 @@ pub fn all() -> Vec<Trial> {
     .collect()
 }
 
+type Test = fn() -> Result<()>;
+
 /// Names and functions as tests.
-fn trials(subject: &str, tests: &[(&str, fn() -> Result<()>)]) -> Vec<Trial> {
+fn trials(subject: &str, tests: &[(&str, Test)]) -> Vec<Trial> {
     tests
         .iter()
         .map(|(name, test)| {

@@ -25,6 +25,7 @@ pub fn all() -> Vec<Trial> {
             ("other_file_at_the_path", other_file_at_the_path),
             ("wrong_user", wrong_user),
             ("replaced_by_an_upgrade", replaced_by_an_upgrade),
+            ("inode_number_used_again", inode_number_used_again),
             ("allowed_executable_made_later", allowed_executable_made_later),
         ],
     )
@@ -64,23 +65,25 @@ impl Scene {
     fn read_with(&self, program: &Path) -> Result<()> {
         must(program, ["open", &self.manifest.to_string_lossy(), "r"])
     }
+}
 
-    /// The next alert, and nothing else, is for this reason.
-    fn refused(&self, mut daemon: Daemon, exe: &Path, reason: &str) -> Result<()> {
-        let verdict = json!({"result": "violation", "reason": reason});
-        expect(&daemon.alert()?, &json!({"verdict": verdict, "process": {"exe": exe}}))?;
-        daemon.finish().map(drop)
-    }
+/// The next alert, and nothing else, is for this reason.
+fn refused(mut daemon: Daemon, exe: &Path, reason: &str) -> Result<()> {
+    let verdict = json!({"result": "violation", "reason": reason});
+    expect(&daemon.alert()?, &json!({"verdict": verdict, "process": {"exe": exe}}))?;
+    daemon.finish().map(drop)
 }
 
 fn expected_is_silent() -> Result<()> {
     let scene = Scene::new()?;
-    let daemon = scene.start()?;
+    let other = copy_to(&scene.dir.path().join("other"))?;
+    let mut daemon = scene.start()?;
     for _ in 0..10 {
         scene.read_with(&scene.kubelet)?;
     }
+    daemon.silent_until(|| scene.read_with(&other), &json!({"process": {"exe": other}}))?;
     let events = daemon.finish()?;
-    ensure!(events.len() == 2, "started and stopping, and not {events:#?}");
+    ensure!(events.len() == 3, "started, the marker and stopping, and not {events:#?}");
     Ok(())
 }
 
@@ -97,14 +100,16 @@ fn show_allowed() -> Result<()> {
             "process": {"exe": scene.kubelet},
         }),
     )?;
-    daemon.finish().map(drop)
+    let events = daemon.finish()?;
+    ensure!(events.len() == 3, "started, allowed and stopping, and not {events:#?}");
+    Ok(())
 }
 
 fn access_not_allowed() -> Result<()> {
     let scene = Scene::new()?;
     let daemon = scene.start()?;
     must(&scene.kubelet, ["open", &scene.manifest.to_string_lossy(), "w"])?;
-    scene.refused(daemon, &scene.kubelet, "access_not_allowed")
+    refused(daemon, &scene.kubelet, "access_not_allowed")
 }
 
 fn copy() -> Result<()> {
@@ -113,7 +118,7 @@ fn copy() -> Result<()> {
     let copy = copy_to(&scene.dir.path().join("tmp/kubelet"))?;
     let daemon = scene.start()?;
     scene.read_with(&copy)?;
-    scene.refused(daemon, &copy, "exe_mismatch")
+    refused(daemon, &copy, "exe_mismatch")
 }
 
 fn renamed_process() -> Result<()> {
@@ -137,7 +142,7 @@ fn other_file_at_the_path() -> Result<()> {
         "unshare -m sh -ec 'mount --bind {} {kubelet}; exec {kubelet} open {manifest} r'",
         other.display()
     ))?;
-    scene.refused(daemon, &scene.kubelet, "exe_not_node_file")
+    refused(daemon, &scene.kubelet, "exe_not_node_file")
 }
 
 fn wrong_user() -> Result<()> {
@@ -145,7 +150,7 @@ fn wrong_user() -> Result<()> {
     let daemon = scene.start()?;
     let (kubelet, manifest) = (scene.kubelet.display(), scene.manifest.display());
     shell(&format!("chroot --userspec=65534:65534 / {kubelet} open {manifest} r"))?;
-    scene.refused(daemon, &scene.kubelet, "uid_mismatch")
+    refused(daemon, &scene.kubelet, "uid_mismatch")
 }
 
 fn replaced_by_an_upgrade() -> Result<()> {
@@ -169,6 +174,19 @@ fn replaced_by_an_upgrade() -> Result<()> {
         daemon.alert()?;
         refused += 1;
         ensure!(refused < 10_000, "the new file stays refused after {before} events");
+    }
+    daemon.finish().map(drop)
+}
+
+/// Some file systems give the number of a removed file to the very next one.
+fn inode_number_used_again() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut daemon = scene.start()?;
+    for index in 0..20 {
+        fs::remove_file(&scene.kubelet)?;
+        let other = copy_to(&scene.dir.path().join(format!("other-{index}")))?;
+        daemon.silent_until(|| scene.read_with(&other), &json!({"process": {"exe": other}}))?;
+        copy_to(&scene.kubelet)?;
     }
     daemon.finish().map(drop)
 }

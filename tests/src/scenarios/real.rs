@@ -5,10 +5,11 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
-use serde_json::json;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::{own_exe, trials};
-use crate::actor::must;
+use crate::actor::{act, must, program};
 use crate::daemon::{Daemon, manifests, policy, socket};
 use crate::event::{at, expect};
 use crate::node::{Containerd, Etcd, which};
@@ -62,8 +63,10 @@ fn containerd_restarted() -> Result<()> {
 fn containerd_allowed() -> Result<()> {
     let containerd = Containerd::start()?;
     let rule = format!("{{id: ctr, targets: runtime_api, process: {{exe: {}}}}}", which("ctr")?.display());
-    let daemon = Daemon::start(&socket(&containerd.socket(), &rule))?;
+    let mut daemon = Daemon::start(&socket(&containerd.socket(), &rule))?;
     containerd.ctr(&["version"])?;
+    let marker = ["unix".to_owned(), containerd.socket().to_string_lossy().into_owned()];
+    daemon.silent_until(|| act(&marker), &json!({"process": {"exe": program()?}}))?;
     daemon.finish().map(drop)
 }
 
@@ -109,7 +112,7 @@ fn container() -> Result<()> {
         }),
     )?;
     let cgroup = at(&read, "/process/cgroup").as_str().unwrap_or_default();
-    ensure!(cgroup.contains("intruder") || cgroup == "/", "cgroup {cgroup}");
+    ensure!(cgroup.contains("intruder"), "cgroup {cgroup}");
     daemon.finish().map(drop)
 }
 
@@ -128,6 +131,17 @@ fn etcd() -> Result<()> {
             "process": {"exe": etcdctl, "args": [etcdctl, endpoint, "put", "/registry/secrets/x", "y"]},
         }),
     )?;
-    // A client may open more than one connection.
+    // A client may open more than one connection, so each of the others is found by its own arguments.
+    for words in [&["get", "--prefix", "/registry"][..], &["endpoint", "health"]] {
+        must(&etcdctl, [&*endpoint].iter().chain(words))?;
+        let own = [etcdctl.to_string_lossy().into_owned(), endpoint.clone()];
+        let args: Vec<_> = own.iter().map(String::as_str).chain(words.iter().copied()).collect();
+        let args = json!(args);
+        daemon.wait_for("etcdctl's connect", |event| at(event, "/process/args") == &args)?;
+    }
+    let (status, events) = daemon.stop(Signal::TERM)?;
+    ensure!(status.success(), "the daemon ended with {status}");
+    let stranger = |event: &&Value| event["kind"] == "alert" && event["process"]["exe"] != json!(etcdctl);
+    ensure!(!events.iter().any(|event| stranger(&event)), "not only etcdctl: {events:#?}");
     Ok(())
 }

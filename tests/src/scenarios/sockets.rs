@@ -146,8 +146,12 @@ fn another_socket_is_silent() -> Result<()> {
     let (path, other) = (dir.path().join("runtime.sock"), dir.path().join("other.sock"));
     let _listener = UnixListener::bind(&path)?;
     let _other = UnixListener::bind(&other)?;
-    let daemon = Daemon::start(&socket(&path, ""))?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
     act(["unix", &other.to_string_lossy()])?;
+    daemon.silent_until(
+        || act(["unix", &path.to_string_lossy()]),
+        &json!({"target": {"path": path}, "process": {"args": [program()?, "unix", path]}}),
+    )?;
     daemon.finish().map(drop)
 }
 
