@@ -77,7 +77,7 @@ fn connected(fd: u32) {
     }
     let sk = Probe::pointer(Probe::pointer(file, Field::FilePrivate), Field::SocketSk);
     if Probe::read::<u16>(sk, Field::SockFamily) == AF_UNIX {
-        unix_connect::connected(Probe::pointer(sk, Field::UnixPeer), Hook::SysExit);
+        unix_connect::connected(Probe::pointer(sk, Field::UnixPeer), sk, Hook::SysExit);
     }
 }
 

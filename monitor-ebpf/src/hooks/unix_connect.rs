@@ -16,15 +16,16 @@ use crate::reader::{Kernel, Probe, Reader};
 /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
 #[fentry(function = "security_unix_stream_connect")]
 pub fn unix_connect_fentry(ctx: FEntryContext) -> i32 {
-    connected(ctx.arg(1), Hook::UnixConnect);
+    connected(ctx.arg(1), ctx.arg(1), Hook::UnixConnect);
     0
 }
 
-/// `other` is the socket at the far end: the listening one, or after the connect the one made for it.
+/// `other` is the socket at the far end: the listening one, or after the connect the one made for it. `listener` holds who
+/// listens: that socket itself, or after the connect the one that connected.
 ///
 /// VERIFIER: a typed load of a `unix_sock` member through a `struct sock *` is refused on every kernel, hence `Probe`.
 #[inline(always)]
-pub fn connected(other: Kernel, hook: Hook) {
+pub fn connected(other: Kernel, listener: Kernel, hook: Hook) {
     let dentry = Probe::pointer(other, Field::UnixDentry);
     if dentry.is_null() {
         return;
@@ -34,18 +35,18 @@ pub fn connected(other: Kernel, hook: Hook) {
         own::answer(PROBE_UNIX, matching::key::<Probe>(inode), 0);
     }
     if let Some(found) = matching::socket(inode, dentry) {
-        report(other, found, hook);
+        report(other, listener, found, hook);
     }
 }
 
 #[inline(never)]
-fn report(other: Kernel, matched: Match, hook: Hook) {
+fn report(other: Kernel, listener: Kernel, matched: Match, hook: Hook) {
     let dentry = Probe::pointer(other, Field::UnixDentry);
     let key = matching::key::<Probe>(Probe::pointer(dentry, Field::DentryInode));
     let found = Found { tag: TAG_UNIX, matched, mnt: Probe::pointer(other, Field::UnixMnt), dentry };
     capture::access(hook, &found, |object: &mut UnixObject| {
         object.ino = key.ino;
         object.dev = key.dev;
-        object.peer_tgid = task::number(Probe::pointer(other, Field::SockPeerPid));
+        object.peer_tgid = task::number(Probe::pointer(listener, Field::SockPeerPid));
     });
 }

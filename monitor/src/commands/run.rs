@@ -120,15 +120,15 @@ async fn stop(mut signals: Signals, duration: Option<Duration>, to_stdout: bool)
 
 /// Waits until nobody can read stdout any more, which a quiet daemon would otherwise notice only with its next event.
 async fn stdout_closed() {
-    let Ok(stdout) = io::stdout().as_fd().try_clone_to_owned() else { return std::future::pending().await };
-    // SAFETY: the descriptor is owned by the value, stays open and never changes.
-    match unsafe { AsyncFd::register_with_interest(stdout, Interest::ERROR) } {
-        Ok(fd) => {
-            if fd.ready(Interest::ERROR).await.is_err() {
-                std::future::pending().await
-            }
-        }
+    if wait_for_closed_stdout().await.is_err() {
         // Files cannot be waited for, and have no reader.
-        Err(_) => std::future::pending().await,
+        std::future::pending::<()>().await;
     }
+}
+
+async fn wait_for_closed_stdout() -> io::Result<()> {
+    let stdout = io::stdout().as_fd().try_clone_to_owned()?;
+    // SAFETY: the descriptor is owned by the value, stays open and never changes.
+    let stdout = unsafe { AsyncFd::register_with_interest(stdout, Interest::ERROR) }?;
+    stdout.ready(Interest::ERROR).await.map(drop)
 }

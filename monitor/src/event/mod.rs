@@ -143,3 +143,9 @@ pub enum Status {
     /// The hook fires before the kernel has finished the operation.
     Unknown,
 }
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use tests::sample;

@@ -187,18 +187,24 @@ pub fn choose(ebpf: &mut Ebpf, offsets: &Offsets, wanted: Option<Backend>) -> Re
         }
         rejected.push(candidate);
     }
+    if wanted.is_some() {
+        return Err(failures(&rejected));
+    }
     // None is complete: the one that sees most, the better one where two see as much.
     let best =
         rejected.iter().rev().max_by_key(|candidate| candidate.attached()).filter(|best| best.attached() > 0);
     let Some(best) = best.map(|best| best.backend) else {
-        let failures: Vec<_> = rejected.iter().flat_map(Candidate::failures).collect();
-        return Err(failures.join("; "));
+        return Err(failures(&rejected));
     };
     let (backend, hooks) =
         candidates.into_iter().find(|(backend, _)| *backend == best).ok_or_else(|| best.to_string())?;
     let chosen = try_backend(ebpf, btf.as_ref(), offsets, *backend, hooks);
     rejected.retain(|candidate| candidate.backend != best);
     Ok(Attached { chosen, rejected })
+}
+
+fn failures(candidates: &[Candidate]) -> String {
+    candidates.iter().flat_map(Candidate::failures).collect::<Vec<_>>().join("; ")
 }
 
 fn try_backend(

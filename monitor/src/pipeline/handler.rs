@@ -127,7 +127,7 @@ impl Handler {
         match self.keeper.refresh(&mut self.kernel) {
             Ok(changes) => changes.into_iter().for_each(|change| self.report(change)),
             Err(error) => {
-                tracing::error!(%error, "cannot look at the targets again; what is watched stays watched")
+                tracing::error!(%error, "cannot look at the targets again; what is watched stays watched");
             }
         }
         self.look_at_executables();

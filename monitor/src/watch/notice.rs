@@ -73,7 +73,7 @@ impl Notices {
                     }
                 },
                 Err(error) => {
-                    tracing::warn!(%error, "cannot watch a directory for changes; the next rescan will see them")
+                    tracing::warn!(%error, "cannot watch a directory for changes; the next rescan will see them");
                 }
             }
         }
