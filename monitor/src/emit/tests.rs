@@ -102,7 +102,7 @@ fn a_full_queue_drops_counts_and_leaves_a_gap() {
     drop(go_on);
     emitter.emit(sample());
     while emitter.counters().written < 4 {
-        std::thread::yield_now();
+        thread::yield_now();
     }
     emitter.emit(sample());
     let dropped = emitter.counters().dropped;

@@ -26,8 +26,8 @@ pub enum AttachError {
     Missing(&'static str),
     #[error("cannot read the kernel's type information in /sys/kernel/btf/vmlinux")]
     Btf,
-    #[error("{phase} of {program}: {}", describe(.source))]
-    Program { program: &'static str, phase: &'static str, source: Box<ProgramError> },
+    #[error("{phase} of {program} at {place}: {}", describe(.source))]
+    Program { program: &'static str, place: &'static str, phase: &'static str, source: Box<ProgramError> },
 }
 
 /// The kernel's answer without the verifier's log, which is pages long; the log goes to the debug output.
@@ -52,8 +52,9 @@ pub fn attach(
     how: Attach,
 ) -> Result<(), AttachError> {
     let program = ebpf.program_mut(name).ok_or(AttachError::Missing(name))?;
+    let place = how.place();
     let failed =
-        |phase| move |source| AttachError::Program { program: name, phase, source: Box::new(source) };
+        |phase| move |source| AttachError::Program { program: name, place, phase, source: Box::new(source) };
     let btf = || btf.ok_or(AttachError::Btf);
     match how {
         Attach::Fentry(function) => {
