@@ -15,6 +15,7 @@ pub mod event;
 pub mod exit;
 pub mod kernel;
 pub mod logging;
+pub mod memory;
 pub mod model;
 pub mod node;
 pub mod pipeline;

@@ -19,6 +19,7 @@ use crate::emit::{Emitter, Format, Sink};
 use crate::event::{Agent, Context, Lifecycle, Node};
 use crate::exit::Exit;
 use crate::kernel::Kernel;
+use crate::memory;
 use crate::model::Severity;
 use crate::node::{Root, executables};
 use crate::pipeline::{self, Handler, Parts, started};
@@ -71,6 +72,7 @@ async fn watch(
     emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));
     let show_allowed = opts.show_allowed;
     let handler = Handler::new(Parts { kernel, keeper, rules, exes, context, emitter, show_allowed });
+    memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());
     let summary = pipeline::run(handler, ring, stop).await.map_err(io("cannot go on watching"))?;
     Ok(if opts.exit_code && summary.alerts > 0 { Exit::Findings } else { Exit::Fine })

@@ -10,9 +10,9 @@ use super::process::Describe;
 use super::{
     Agent, Event, Health, HealthState, Kind, Lifecycle, Node, Outcome, SCHEMA, Status, Target, message,
 };
-use crate::access::{Access, Object};
+use crate::access::{Access, Object, UnixObject};
 use crate::clock::Clock;
-use crate::model::{Class, Severity};
+use crate::model::{Backend, Class, Severity};
 use crate::node::Namespaces;
 use crate::verdict::Verdict;
 
@@ -63,7 +63,7 @@ impl Context {
             message: message::access(access, &path, &verdict),
             verdict: Some(verdict),
             action: Some(access.action),
-            outcome: Some(outcome(access)),
+            outcome: Some(outcome(access, self.agent.backend)),
             process: Some(Box::new(describe.process(&access.actor))),
             target: Some(Target::new(class, &path, local, &access.object)),
             attack: found.attack,
@@ -117,13 +117,12 @@ impl Context {
     }
 }
 
-fn outcome(access: &Access) -> Outcome {
-    match &access.object {
-        Object::UnixSocket(unix) if unix.errno.is_some() => {
-            Outcome { status: Status::Failure, errno: unix.errno }
-        }
-        Object::File(_) | Object::UnixSocket(_) | Object::InetSocket(_) => {
-            Outcome { status: Status::Unknown, errno: None }
-        }
-    }
+fn outcome(access: &Access, backend: Backend) -> Outcome {
+    let (status, errno) = match (&access.object, backend) {
+        (Object::UnixSocket(UnixObject { errno: Some(errno), .. }), _) => (Status::Failure, Some(*errno)),
+        // A finished call left something behind, or there would be no event.
+        (Object::File(_) | Object::UnixSocket(_), Backend::Syscall) => (Status::Success, None),
+        (Object::File(_) | Object::UnixSocket(_) | Object::InetSocket(_), _) => (Status::Unknown, None),
+    };
+    Outcome { status, errno }
 }
