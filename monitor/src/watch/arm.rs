@@ -28,13 +28,15 @@ pub(super) struct Arming<'a> {
 
 impl Arming<'_> {
     pub fn directory(&mut self, path: &Path) -> Result<State, LoadError> {
+        self.keep_place(path)?;
         let opened = match self.root.open(path, OFlags::PATH) {
             Ok(fd) => fd,
-            Err(error) => return self.absent(path, &error),
+            Err(error) => return Ok(self.absent(path, &error)),
         };
         if let Some(state) = wrong_type(&opened, FileType::Directory, "a directory") {
             return Ok(state);
         }
+        self.keep_real_place(path, &opened)?;
         let (fd, keys) = self.touch(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
         let dir = match fd {
             Ok(fd) if !keys.is_empty() => fd,
@@ -47,19 +49,20 @@ impl Arming<'_> {
         }
         let mut room = FILES_MAX;
         self.files(path, &dir, TREE_DEPTH, &mut room)?;
-        self.keep_name(&opened)?;
         self.plan.notices.push((dir, Interest::Any));
         Ok(State::Armed)
     }
 
     pub fn socket(&mut self, path: &Path) -> Result<State, LoadError> {
+        self.keep_place(path)?;
         let opened = match self.root.open(path, OFlags::PATH) {
             Ok(fd) => fd,
-            Err(error) => return self.absent(path, &error),
+            Err(error) => return Ok(self.absent(path, &error)),
         };
         if let Some(state) = wrong_type(&opened, FileType::Socket, "a socket") {
             return Ok(state);
         }
+        self.keep_real_place(path, &opened)?;
         // A socket cannot be opened, but the attempt gets as far as the hook; after a system call there is no trace of it,
         // except of an open that asks for the path only.
         let (_, mut keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
@@ -73,51 +76,46 @@ impl Arming<'_> {
             self.plan.object(key, self.id, WATCH_SELF);
             self.plan.paths.insert(key, path.to_owned());
         }
-        self.keep_name(&opened)?;
         Ok(State::Armed)
     }
 
-    /// Watches the names above what does not exist yet: where the parent is there, the kernel matches the very first use.
-    fn absent(&mut self, path: &Path, error: &io::Error) -> Result<State, LoadError> {
+    /// Watches the name where the path says it is, whether something has it now or not: the very first use of what takes the
+    /// name is matched. It comes before any look at the object, which may go at any moment.
+    fn keep_place(&mut self, path: &Path) -> Result<(), LoadError> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) else { return Ok(()) };
+        let (_, keys) = self.touch(parent, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        for key in keys {
+            if !self.plan.name(key, name.as_bytes(), self.id) {
+                tracing::warn!(name = %name.display(), "the name is too long to be watched while nothing has it");
+            }
+        }
+        self.plan.notices.push((fd, Interest::name(name)));
+        Ok(())
+    }
+
+    /// The same where the object really is, when the path leads there by a symbolic link.
+    fn keep_real_place(&mut self, path: &Path, object: &OwnedFd) -> Result<(), LoadError> {
+        match canonical(object) {
+            Ok(real) if real != path => self.keep_place(&real),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Notices when the path comes nearer to existing. The place itself is watched already if its directory is there.
+    fn absent(&mut self, path: &Path, error: &io::Error) -> State {
         let mut child = path;
         while let Some(parent) = child.parent() {
             if let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) {
-                if child == path {
-                    self.watch_name(parent, &fd, child.file_name())?;
-                }
-                let interest = child.file_name().map_or(Interest::Any, Interest::name);
-                self.plan.notices.push((fd, interest));
+                self.plan.notices.push((fd, child.file_name().map_or(Interest::Any, Interest::name)));
                 break;
             }
             child = parent;
         }
-        Ok(State::Waiting(match error.raw_os_error() {
+        State::Waiting(match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => "does not exist".to_owned(),
             _ => error.to_string(),
-        }))
-    }
-
-    /// Watches the object's name in its real directory, so that what takes its place is watched without a gap.
-    fn keep_name(&mut self, object: &OwnedFd) -> Result<(), LoadError> {
-        let Ok(real) = canonical(object) else { return Ok(()) };
-        let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else { return Ok(()) };
-        if let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) {
-            self.watch_name(parent, &fd, Some(name))?;
-            self.plan.notices.push((fd, Interest::name(name)));
-        }
-        Ok(())
-    }
-
-    fn watch_name(&mut self, parent: &Path, fd: &OwnedFd, name: Option<&OsStr>) -> Result<(), LoadError> {
-        let Some(name) = name else { return Ok(()) };
-        let real = canonical(fd).unwrap_or_else(|_| parent.to_owned());
-        let (_, keys) = self.touch(&real, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        for key in keys {
-            if !self.plan.name(key, name.as_bytes(), self.id) {
-                tracing::warn!(name = %name.display(), "the name is too long to be watched while its object is absent");
-            }
-        }
-        Ok(())
+        })
     }
 
     /// Knows every file by its object, so that a second name elsewhere is the same file. Links are followed: what they lead
