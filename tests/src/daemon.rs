@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use jsonschema::Validator;
@@ -145,7 +145,10 @@ impl Daemon {
     /// Waits until it ends by itself.
     pub fn end(&mut self) -> Result<(ExitStatus, Vec<Value>)> {
         while self.next().is_ok() {}
-        let status = self.child.wait()?;
+        // Silent for so long without an end: it hangs, and waiting for it would hang the tests, too.
+        let Some(status) = self.child.try_wait_for(patience())? else {
+            return Err(self.trouble("the daemon does not end"));
+        };
         let last = self.seen.last().context("no event")?;
         ensure!(last["lifecycle"]["state"] == "stopping", "last event: {last:#}");
         Ok((status, std::mem::take(&mut self.seen)))
@@ -170,6 +173,24 @@ impl Daemon {
     fn trouble(&self, what: &str) -> anyhow::Error {
         let stderr = fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default();
         anyhow!("{what}; {} events so far, stderr: {stderr}", self.seen.len())
+    }
+}
+
+/// Waiting with an end.
+trait TryWaitFor {
+    fn try_wait_for(&mut self, time: Duration) -> Result<Option<ExitStatus>>;
+}
+
+impl TryWaitFor for Child {
+    fn try_wait_for(&mut self, time: Duration) -> Result<Option<ExitStatus>> {
+        let deadline = Instant::now() + time;
+        loop {
+            let status = self.try_wait()?;
+            if status.is_some() || Instant::now() > deadline {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
