@@ -2,6 +2,7 @@
 
 mod attach;
 mod backend;
+mod log;
 mod object;
 mod stats;
 mod table;

@@ -9,6 +9,7 @@ use monitor_abi::probe::{Own, Probe};
 use thiserror::Error;
 
 use super::backend::{self, Attached};
+use super::log::{self, Log};
 use super::stats::Counters;
 use super::table::{Desired, Table, TableError};
 use crate::access::ObjectKey;
@@ -48,6 +49,7 @@ pub struct Kernel {
     table: Table,
     probe: Array<MapData, Probe>,
     identity: Identity,
+    log: Log,
 }
 
 /// Whether the object is the stub of a build without the eBPF toolchain.
@@ -62,10 +64,11 @@ impl Kernel {
             return Err(LoadError::Stub);
         }
         let offsets = Offsets::resolve(&Btf::from_kernel()?);
-        let mut ebpf = EbpfLoader::new()
-            .override_global("OFFSETS", &offsets.table, true)
-            .load(OBJECT)
-            .map_err(|error| LoadError::Object(Box::new(error)))?;
+        let mut loader = EbpfLoader::new();
+        loader.override_global("OFFSETS", &offsets.table, true);
+        log::choose_level(&mut loader);
+        let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
+        let log = Log::new(&mut ebpf);
         let probe = array(&mut ebpf, "PROBE")?;
         let table = Table::new(&mut ebpf)?;
         let announce = announce(&mut ebpf)?;
@@ -73,7 +76,7 @@ impl Kernel {
         announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
         let identity = identify(&ebpf)?;
         let attached = backend::choose(&mut ebpf, &offsets, wanted).map_err(LoadError::NoBackend)?;
-        Ok(Self { ebpf, attached, table, probe, identity })
+        Ok(Self { ebpf, attached, table, probe, identity, log })
     }
 
     pub fn attached(&self) -> &Attached {
@@ -93,6 +96,11 @@ impl Kernel {
     /// Makes the kernel watch exactly what is desired.
     pub fn watch(&mut self, desired: &Desired) -> Result<(), TableError> {
         self.table.apply(desired)
+    }
+
+    /// Passes on what the kernel programs logged.
+    pub fn flush_log(&mut self) {
+        self.log.flush();
     }
 
     pub fn counters(&self) -> Result<Counters, LoadError> {

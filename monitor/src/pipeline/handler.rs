@@ -167,6 +167,7 @@ impl Handler {
     }
 
     pub(super) fn check_health(&mut self) {
+        self.kernel.flush_log();
         let kernel =
             self.kernel.counters().inspect_err(|error| tracing::error!(%error, "cannot read the counters"));
         let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);
