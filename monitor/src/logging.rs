@@ -12,7 +12,7 @@ pub fn init(verbose: u8) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
-        2 => "monitor=debug,info",
+        2 => "monitor=debug,bypassd_ebpf=debug,info",
         _ => "debug",
     };
     let (filter, wrong) = match env::var(VARIABLE).map(EnvFilter::try_new) {

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -24,6 +25,18 @@ pub fn copy_to(path: &Path) -> Result<PathBuf> {
 pub fn run<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Result<Output> {
     let output = Command::new(program)
         .args(args)
+        .output()
+        .with_context(|| format!("cannot run {}", program.display()))?;
+    Ok(output)
+}
+
+/// Runs a program as a user without any privilege.
+pub fn run_as_nobody<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) -> Result<Output> {
+    const NOBODY: u32 = 65534;
+    let output = Command::new(program)
+        .args(args)
+        .uid(NOBODY)
+        .gid(NOBODY)
         .output()
         .with_context(|| format!("cannot run {}", program.display()))?;
     Ok(output)

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 
 use super::trials;
-use crate::actor::run;
+use crate::actor::{run, run_as_nobody};
 use crate::daemon::{command, program};
 
 pub fn all() -> Vec<Trial> {
@@ -103,7 +103,7 @@ fn policy_paths() -> Result<()> {
     let secret = dir.path().join("secret.yaml");
     fs::write(&secret, "version: 1\n")?;
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600))?;
-    let output = as_nobody(&format!("run --config {}", secret.display()))?;
+    let output = run_as_nobody(&program()?, ["run", "--config", &secret.to_string_lossy()])?;
     refused(&output, 2, &["cannot be read: Permission denied"])
 }
 
@@ -115,13 +115,8 @@ fn usage() -> Result<()> {
     Ok(())
 }
 
-fn as_nobody(args: &str) -> Result<Output> {
-    let line = format!("exec chroot --userspec=65534:65534 / {} {args}", program()?.display());
-    run("/bin/sh".as_ref(), ["-c", &line])
-}
-
 fn without_root() -> Result<()> {
-    refused(&as_nobody("run")?, 3, &["run as root"])
+    refused(&run_as_nobody(&program()?, ["run"])?, 3, &["run as root"])
 }
 
 fn without_type_information() -> Result<()> {

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 
 use super::trials;
-use crate::actor::shell;
+use crate::actor::run_as_nobody;
 use crate::daemon::{command, program};
 
 pub fn all() -> Vec<Trial> {
@@ -43,14 +43,9 @@ fn doctor() -> Result<()> {
 }
 
 fn doctor_without_root() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let answer = dir.path().join("answer");
-    let (program, path) = (program()?, answer.display().to_string());
-    shell(&format!(
-        "code=0; chroot --userspec=65534:65534 / {} doctor > {path} || code=$?; test $code = 3",
-        program.display()
-    ))?;
-    let text = std::fs::read_to_string(&answer)?;
+    let output = run_as_nobody(&program()?, ["doctor"])?;
+    ensure!(output.status.code() == Some(3), "{output:?}");
+    let text = String::from_utf8(output.stdout)?;
     for word in
         ["not root", "every kernel field was found", "run as root", "would watch /etc/kubernetes/manifests"]
     {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::trials;
-use crate::actor::{copy_to, must, shell};
+use crate::actor::{copy_to, must, run_as_nobody, shell};
 use crate::daemon::{Daemon, manifests};
 use crate::event::expect;
 
@@ -148,8 +148,8 @@ fn other_file_at_the_path() -> Result<()> {
 fn wrong_user() -> Result<()> {
     let scene = Scene::new()?;
     let daemon = scene.start()?;
-    let (kubelet, manifest) = (scene.kubelet.display(), scene.manifest.display());
-    shell(&format!("chroot --userspec=65534:65534 / {kubelet} open {manifest} r"))?;
+    let output = run_as_nobody(&scene.kubelet, ["open", &scene.manifest.to_string_lossy(), "r"])?;
+    ensure!(output.status.success(), "{output:?}");
     refused(daemon, &scene.kubelet, "uid_mismatch")
 }
 
