@@ -1,6 +1,7 @@
 //! Writing events. The reader of the ring buffer never waits for whoever reads our output: events go through a bounded queue
 //! to a thread of their own, and what does not fit is counted.
 
+mod batch;
 mod format;
 mod sink;
 mod text;
