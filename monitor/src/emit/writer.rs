@@ -28,6 +28,7 @@ pub(super) fn run(events: &Receiver<Event>, format: Format, mut sink: Sink, shar
                 }
             }
         };
+        shared.queued.fetch_sub(1, Ordering::Relaxed);
         if let Err(error) = batch.add(|out| write(out, format, event)) {
             shared.failed.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "cannot write an event");
