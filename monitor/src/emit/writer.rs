@@ -4,6 +4,8 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
 
+use jiff::tz::TimeZone;
+
 use super::batch::{Batch, Flushed};
 use super::format::Format;
 use super::sink::Sink;
@@ -14,6 +16,7 @@ use crate::event::{Event, line};
 /// load.
 pub(super) fn run(events: &Receiver<Event>, format: Format, mut sink: Sink, shared: &Shared) {
     let mut batch = Batch::default();
+    let zone = TimeZone::system();
     loop {
         let event = match events.try_recv() {
             Ok(event) => event,
@@ -29,7 +32,7 @@ pub(super) fn run(events: &Receiver<Event>, format: Format, mut sink: Sink, shar
             }
         };
         shared.queued.fetch_sub(1, Ordering::Relaxed);
-        if let Err(error) = batch.add(|out| write(out, format, event)) {
+        if let Err(error) = batch.add(|out| write(out, format, event, &zone)) {
             shared.failed.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, "cannot write an event");
         }
@@ -64,10 +67,10 @@ fn flush(batch: &mut Batch, sink: &mut Sink, shared: &Shared) -> Result<(), Clos
     Ok(())
 }
 
-fn write(out: &mut Vec<u8>, format: Format, mut event: Event) -> io::Result<()> {
+fn write(out: &mut Vec<u8>, format: Format, mut event: Event, zone: &TimeZone) -> io::Result<()> {
     match format {
         Format::Native => out.extend_from_slice(&line(&mut event)?),
-        Format::Text { colour } => text::write(out, &event, colour)?,
+        Format::Text { colour } => text::write(out, &event, colour, zone)?,
     }
     Ok(())
 }
