@@ -66,7 +66,7 @@ impl Daemon {
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
         let mut daemon = Self { child, events, seen: Vec::new(), alerts_taken: 0, files };
-        daemon.next()?;
+        daemon.next(deadline())?;
         let first = &daemon.seen[0];
         ensure!(
             first["kind"] == "lifecycle" && first["lifecycle"]["state"] == "started",
@@ -91,25 +91,26 @@ impl Daemon {
 
     /// The next alert, in order.
     pub fn alert(&mut self) -> Result<Value> {
+        let deadline = deadline();
         loop {
             let mut alerts = self.seen.iter().filter(|event| event["kind"] == "alert");
             if let Some(alert) = alerts.nth(self.alerts_taken).cloned() {
                 self.alerts_taken += 1;
                 return Ok(alert);
             }
-            self.next().context("waiting for an alert")?;
+            self.next(deadline).context("waiting for an alert")?;
         }
     }
 
     /// The first event, past or to come, that is as wanted.
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-        let mut from = 0;
+        let (mut from, deadline) = (0, deadline());
         loop {
             if let Some(event) = self.seen[from..].iter().find(|event| wanted(event)) {
                 return Ok(event.clone());
             }
             from = self.seen.len();
-            self.next().with_context(|| format!("waiting for {what}"))?;
+            self.next(deadline).with_context(|| format!("waiting for {what}"))?;
         }
     }
 
@@ -144,7 +145,8 @@ impl Daemon {
 
     /// Waits until it ends by itself.
     pub fn end(&mut self) -> Result<(ExitStatus, Vec<Value>)> {
-        while self.next().is_ok() {}
+        let deadline = deadline();
+        while self.read(deadline)? {}
         // Silent for so long without an end: it hangs, and waiting for it would hang the tests, too.
         let Some(status) = self.child.try_wait_for(patience())? else {
             return Err(self.trouble("the daemon does not end"));
@@ -154,11 +156,16 @@ impl Daemon {
         Ok((status, std::mem::take(&mut self.seen)))
     }
 
-    fn next(&mut self) -> Result<()> {
-        let line = match self.events.recv_timeout(patience()) {
+    fn next(&mut self, deadline: Instant) -> Result<()> {
+        if self.read(deadline)? { Ok(()) } else { Err(self.trouble("the daemon ended")) }
+    }
+
+    /// Takes one event; `false` at the end of the output. The deadline is for what is waited for: heartbeats come all the time.
+    fn read(&mut self, deadline: Instant) -> Result<bool> {
+        let line = match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => line,
-            Err(RecvTimeoutError::Timeout) => return Err(self.trouble("no event came")),
-            Err(RecvTimeoutError::Disconnected) => return Err(self.trouble("the daemon ended")),
+            Err(RecvTimeoutError::Timeout) => return Err(self.trouble("what was waited for did not come")),
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
         };
         let event: Value = serde_json::from_str(&line).with_context(|| format!("not JSON: {line}"))?;
         ensure!(line.len() < 8192, "a line of {} bytes", line.len());
@@ -167,13 +174,18 @@ impl Daemon {
         }
         ensure!(event["seq"] == self.seen.len() + 1, "seq {} after {} events", event["seq"], self.seen.len());
         self.seen.push(event);
-        Ok(())
+        Ok(true)
     }
 
     fn trouble(&self, what: &str) -> anyhow::Error {
         let stderr = fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default();
         anyhow!("{what}; {} events so far, stderr: {stderr}", self.seen.len())
     }
+}
+
+/// Until when something that is waited for has to come.
+fn deadline() -> Instant {
+    Instant::now() + patience()
 }
 
 /// Waiting with an end.

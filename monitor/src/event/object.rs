@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::process::optional;
-use crate::access::{FileObject, InetObject, Object, UnixObject};
+use super::text::lossless;
+use crate::access::{FileObject, InetObject, Object, ObjectKey, UnixObject};
 use crate::model::Class;
 
 /// A watched object.
@@ -25,13 +26,14 @@ pub enum Kind {
     InetSocket(InetSocket),
 }
 
+/// Where a file or a socket is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct File {
+pub struct Place {
     /// Path on the node.
     pub path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_b64: Option<String>,
-    /// Path in the actor's mount namespace, where it differs.
+    /// Path in the mount namespace of the actor, or for a socket of its server, where it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path_seen: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,6 +41,12 @@ pub struct File {
     /// Device in the kernel's own encoding: major << 20 | minor.
     pub dev: u32,
     pub ino: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct File {
+    #[serde(flatten)]
+    pub place: Place,
     /// What it was opened for.
     pub access: Vec<Mode>,
 }
@@ -52,18 +60,8 @@ pub enum Mode {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct UnixSocket {
-    /// Path on the node.
-    pub path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_b64: Option<String>,
-    /// Path the socket was bound to, in the mount namespace of its server, where it differs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_seen: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path_seen_b64: Option<String>,
-    /// Device in the kernel's own encoding: major << 20 | minor.
-    pub dev: u32,
-    pub ino: u64,
+    #[serde(flatten)]
+    pub place: Place,
     /// The process that listens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peer_pid: Option<u32>,
@@ -106,38 +104,42 @@ impl Target {
 impl Target {
     /// Drops the exact bytes beside replaced text; says whether there were any.
     pub(super) fn drop_exact(&mut self) -> bool {
-        match &mut self.object {
-            Kind::File(File { path_b64, path_seen_b64, .. })
-            | Kind::UnixSocket(UnixSocket { path_b64, path_seen_b64, .. }) => {
-                path_b64.take().is_some() | path_seen_b64.take().is_some()
-            }
-            Kind::InetSocket(_) => false,
-        }
+        self.place()
+            .is_some_and(|place| place.path_b64.take().is_some() | place.path_seen_b64.take().is_some())
     }
 
     /// Every string that an actor can make long.
     pub(super) fn strings(&mut self) -> impl Iterator<Item = &mut String> {
-        let (path, seen) = match &mut self.object {
-            Kind::File(File { path, path_seen, .. })
-            | Kind::UnixSocket(UnixSocket { path, path_seen, .. }) => (Some(path), path_seen.as_mut()),
-            Kind::InetSocket(_) => (None, None),
-        };
-        path.into_iter().chain(seen)
+        self.place().into_iter().flat_map(|place| [Some(&mut place.path), place.path_seen.as_mut()]).flatten()
+    }
+
+    fn place(&mut self) -> Option<&mut Place> {
+        match &mut self.object {
+            Kind::File(File { place, .. }) | Kind::UnixSocket(UnixSocket { place, .. }) => Some(place),
+            Kind::InetSocket(_) => None,
+        }
     }
 }
 
 fn file(path: &[u8], object: &FileObject) -> File {
     let FileObject { key, path_seen, read, write, directory: _ } = object;
-    let ((path, path_b64), (path_seen, path_seen_b64)) = paths(path, path_seen);
     let access = [(*read, Mode::Read), (*write, Mode::Write)];
     let access = access.into_iter().filter_map(|(on, mode)| on.then_some(mode)).collect();
-    File { path, path_b64, path_seen, path_seen_b64, dev: key.dev, ino: key.ino, access }
+    File { place: Place::new(path, path_seen, *key), access }
 }
 
 fn unix(path: &[u8], object: &UnixObject) -> UnixSocket {
     let UnixObject { key, path_seen, peer_pid, errno: _ } = object;
-    let ((path, path_b64), (path_seen, path_seen_b64)) = paths(path, path_seen);
-    UnixSocket { path, path_b64, path_seen, path_seen_b64, dev: key.dev, ino: key.ino, peer_pid: *peer_pid }
+    UnixSocket { place: Place::new(path, path_seen, *key), peer_pid: *peer_pid }
+}
+
+impl Place {
+    /// The path seen is left out where it is the node's.
+    fn new(path: &[u8], seen: &[u8], key: ObjectKey) -> Self {
+        let (path_seen, path_seen_b64) = if seen == path { (None, None) } else { optional(seen) };
+        let (path, path_b64) = lossless(path);
+        Self { path, path_b64, path_seen, path_seen_b64, dev: key.dev, ino: key.ino }
+    }
 }
 
 fn inet(object: &InetObject, local: bool) -> InetSocket {
@@ -150,13 +152,4 @@ fn inet(object: &InetObject, local: bool) -> InetSocket {
         direction: if inbound { Direction::Inbound } else { Direction::Outbound },
         local,
     }
-}
-
-type Text = (String, Option<String>);
-type MaybeText = (Option<String>, Option<String>);
-
-/// The path on the node, and the one seen if it is another.
-fn paths(path: &[u8], seen: &[u8]) -> (Text, MaybeText) {
-    let seen = if seen == path { (None, None) } else { optional(seen) };
-    (super::text::lossless(path), seen)
 }

@@ -197,6 +197,9 @@ fn a_long_event_loses_its_least_part_first() {
 }
 
 proptest! {
+    // A case writes some hundred kilobytes many times over.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
     #[test]
     fn a_line_is_never_too_long(text in proptest::collection::vec(any::<u8>(), 0..6000), control in any::<bool>()) {
         let text = if control { vec![1; text.len()] } else { text };

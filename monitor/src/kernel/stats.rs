@@ -1,5 +1,8 @@
 //! The kernel side's counters, added up over all CPUs.
 
+use std::fs;
+use std::os::fd::{AsFd as _, AsRawFd as _};
+
 use aya::Ebpf;
 use aya::maps::PerCpuArray;
 use monitor_abi::counters::Counter;
@@ -9,6 +12,7 @@ use super::object::LoadError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     values: Vec<(Counter, u64)>,
+    missed_runs: u64,
 }
 
 impl Counters {
@@ -24,15 +28,46 @@ impl Counters {
                 Ok((*counter, cpus.iter().sum()))
             })
             .collect::<Result<_, LoadError>>()?;
-        Ok(Self { values })
+        Ok(Self { values, missed_runs: missed_runs(ebpf) })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Counter, u64)> + '_ {
         self.values.iter().copied()
     }
 
+    /// Times the kernel did not run one of the programs, because a run of the same program on that CPU was interrupted by
+    /// what would have started it. Whether a watched object was used is not known.
+    pub fn missed_runs(&self) -> u64 {
+        self.missed_runs
+    }
+
     /// Accesses that matched and never reached the daemon, by reason.
     pub fn losses(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         self.iter().filter(|(counter, _)| counter.is_loss()).map(|(counter, value)| (counter.name(), value))
+    }
+}
+
+/// From /proc/self/fdinfo, where kernels since 5.12 say it.
+/// <https://elixir.bootlin.com/linux/v6.12/source/kernel/bpf/syscall.c#L2337>
+fn missed_runs(ebpf: &Ebpf) -> u64 {
+    let loaded = ebpf.programs().filter_map(|(_, program)| program.fd().ok());
+    loaded
+        .filter_map(|fd| fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok())
+        .filter_map(|info| missed(&info))
+        .sum()
+}
+
+fn missed(fdinfo: &str) -> Option<u64> {
+    fdinfo.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missed;
+
+    #[test]
+    fn misses_are_found() {
+        assert_eq!(missed("prog_type:\t26\nrun_cnt:\t0\nrecursion_misses:\t7\n"), Some(7));
+        assert_eq!(missed("prog_type:\t26\n"), None);
     }
 }

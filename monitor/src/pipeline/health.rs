@@ -78,8 +78,10 @@ fn counters(
     losses: &BTreeMap<String, u64>,
 ) -> BTreeMap<String, u64> {
     let mut counters = losses.clone();
+    let kernel_missed = kernel.map(|kernel| ("missed_runs".to_owned(), kernel.missed_runs()));
     let kernel = kernel.into_iter().flat_map(Counters::iter);
     counters.extend(kernel.map(|(counter, value)| (counter.name().to_owned(), value)));
+    counters.extend(kernel_missed);
     counters.insert("alerts".to_owned(), alerts);
     counters.insert("queued".to_owned(), emitted.queued);
     counters.insert("written".to_owned(), emitted.written);

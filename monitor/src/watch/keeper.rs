@@ -14,9 +14,11 @@ use crate::kernel::{Kernel, LoadError, TableError};
 use crate::node::Root;
 use crate::target::Target;
 
-/// Least time between two plans: a directory that changes all the time must not cost a CPU. The kernel goes on matching
-/// directories and names meanwhile.
+/// Least time between two plans. The kernel goes on matching directories and names meanwhile.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// At most a tenth of the time goes into plans: a directory that changes all the time must not cost a CPU.
+const SHARE: u32 = 10;
 
 /// A plan is due after this time in any case: not everything that can happen to a path is noticed, mounts are not.
 const RESCAN: Duration = Duration::from_secs(10);
@@ -44,19 +46,22 @@ pub struct Keeper {
     plan: Plan,
     notices: Notices,
     planned: Instant,
+    pause: Duration,
 }
 
 impl Keeper {
     /// Arms what can be armed now.
     pub fn new(kernel: &mut Kernel, root: Root, targets: Vec<Target>) -> Result<Self, WatchError> {
         let notices = Notices::new().map_err(WatchError::Notices)?;
-        let mut keeper = Self { root, targets, plan: Plan::default(), notices, planned: Instant::now() };
+        let mut keeper =
+            Self { root, targets, plan: Plan::default(), notices, planned: Instant::now(), pause: PAUSE };
         keeper.refresh(kernel)?;
         Ok(keeper)
     }
 
     /// Looks at the node again, and returns the targets that were armed or lost since.
     pub fn refresh(&mut self, kernel: &mut Kernel) -> Result<Vec<Change>, WatchError> {
+        let started = Instant::now();
         let mut new = plan(kernel, &self.root, &self.targets)?;
         kernel.watch(&new.desired)?;
         self.notices.set(std::mem::take(&mut new.notices));
@@ -68,13 +73,14 @@ impl Keeper {
             .collect();
         self.plan = new;
         self.planned = Instant::now();
+        self.pause = PAUSE.max(started.elapsed() * SHARE);
         Ok(changes)
     }
 
     /// Waits until a new plan is due. Safe to cancel.
     pub async fn due(&mut self) {
-        let earliest = self.planned + PAUSE;
-        let latest = self.planned + RESCAN;
+        let earliest = self.planned + self.pause;
+        let latest = earliest.max(self.planned + RESCAN);
         tokio::time::sleep_until(earliest).await;
         tokio::select! {
             changed = self.notices.changed() => {

@@ -115,22 +115,25 @@ fn kubelet_on_the_node() -> Result<()> {
         &daemon.alert()?,
         &json!({"rule": {"id": "kubelet_api.connect"}, "target": {"class": "kubelet_api"}}),
     )?;
-    // TEST-NET-1 is nobody's; without a route the connect ends before it begins.
-    connect("192.0.2.1", port)?;
+    // What listens on that port at another address is not this node's kubelet.
+    connect_in_a_pod("192.0.2.1", port)?;
     daemon.silent_until(|| connect("::1", port), &json!({"target": {"dst_ip": "::1"}}))?;
     daemon.finish().map(drop)
 }
 
-/// As a pod does: loopback of a network namespace of its own.
-fn connect_in_a_pod(port: u16) -> Result<()> {
+/// As a pod does: in a network namespace of its own, which has no way out. The address is one of its loopback.
+fn connect_in_a_pod(ip: &str, port: u16) -> Result<()> {
     let actor = program()?;
-    shell(&format!("unshare -n sh -ec 'ip link set lo up; exec {} tcp 127.0.0.1 {port}'", actor.display()))
+    shell(&format!(
+        "unshare -n sh -ec 'ip link set lo up; ip addr add {ip}/32 dev lo || true; exec {} tcp {ip} {port}'",
+        actor.display()
+    ))
 }
 
 fn kubelet_port_of_a_pod_is_silent() -> Result<()> {
     let port = free_port()?;
     let mut daemon = kubelet(port, "node")?;
-    connect_in_a_pod(port)?;
+    connect_in_a_pod("127.0.0.1", port)?;
     daemon.silent_until(
         || connect("127.0.0.1", port),
         &json!({"target": {"dst_port": port}, "process": {"host_ns": {"net": true}}}),
@@ -141,7 +144,7 @@ fn kubelet_port_of_a_pod_is_silent() -> Result<()> {
 fn kubelet_port_anywhere_if_asked() -> Result<()> {
     let port = free_port()?;
     let mut daemon = kubelet(port, "any")?;
-    connect_in_a_pod(port)?;
+    connect_in_a_pod("127.0.0.1", port)?;
     let alert = daemon.alert()?;
     expect(&alert, &json!({"target": {"dst_port": port}, "process": {"host_ns": {"net": false}}}))?;
     daemon.finish().map(drop)
