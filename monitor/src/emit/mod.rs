@@ -1,13 +1,14 @@
 //! Writing events. The reader of the ring buffer never waits for whoever reads our output: events go through a bounded queue
 //! to a thread of their own, and what does not fit is counted.
 
+mod batch;
 mod format;
 mod sink;
 mod text;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -17,16 +18,20 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 pub use self::format::Format;
 pub use self::sink::{Sink, SinkError};
-use crate::event::Event;
+use crate::event::{Event, Kind};
 
 /// Events that may wait to be written: 8,192 of about 2 KiB are 16 MiB.
 const QUEUE: usize = 8192;
+
+/// Room that accesses leave for what the daemon says about itself: a flood must not push out the event that tells of the loss.
+const RESERVE: usize = 64;
 
 /// How long a stopping daemon waits for its output to be taken.
 const DRAIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
 struct Shared {
+    queued: AtomicUsize,
     written: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
@@ -39,6 +44,8 @@ struct Shared {
 /// What became of the events so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EmitCounters {
+    /// Waiting to be written.
+    pub queued: u64,
     pub written: u64,
     /// The queue was full.
     pub dropped: u64,
@@ -48,6 +55,8 @@ pub struct EmitCounters {
 
 pub struct Emitter {
     queue: Option<SyncSender<Event>>,
+    /// Most accesses that may wait.
+    room: usize,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     seq: u64,
@@ -59,13 +68,13 @@ impl Emitter {
     }
 
     fn with_queue(format: Format, sink: Sink, length: usize) -> io::Result<Self> {
-        let (queue, events) = sync_channel(length);
+        let (queue, events) = sync_channel(length + RESERVE);
         let shared = Arc::new(Shared::default());
         let thread = thread::Builder::new().name("emit".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || writer::run(&events, format, sink, &shared)
         })?;
-        Ok(Self { queue: Some(queue), shared, thread: Some(thread), seq: 0 })
+        Ok(Self { queue: Some(queue), room: length, shared, thread: Some(thread), seq: 0 })
     }
 
     /// Hands an event over, at once. It gets its number even when it is dropped, so that the gap shows.
@@ -74,19 +83,28 @@ impl Emitter {
         event.seq = self.seq;
         event.id = Uuid::new_v7(Timestamp::now(NoContext));
         let Some(queue) = &self.queue else { return };
-        match queue.try_send(event) {
-            Ok(()) => {}
+        // Counted before the writer can take it out again.
+        let waiting = self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        let sent = if waiting >= self.room && is_access(event.kind) {
+            Err(TrySendError::Full(event))
+        } else {
+            queue.try_send(event)
+        };
+        match sent {
+            Ok(()) => return,
             Err(TrySendError::Full(_)) => {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             }
             // The writer ends only when its sink is closed, which `closed` tells.
             Err(TrySendError::Disconnected(_)) => {}
         }
+        self.shared.queued.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub fn counters(&self) -> EmitCounters {
-        let Shared { written, dropped, failed, .. } = &*self.shared;
+        let Shared { queued, written, dropped, failed, .. } = &*self.shared;
         EmitCounters {
+            queued: queued.load(Ordering::Relaxed) as u64,
             written: written.load(Ordering::Relaxed),
             dropped: dropped.load(Ordering::Relaxed),
             failed: failed.load(Ordering::Relaxed),
@@ -117,6 +135,13 @@ impl Emitter {
             }
         }
         self.counters()
+    }
+}
+
+fn is_access(kind: Kind) -> bool {
+    match kind {
+        Kind::Alert | Kind::Allowed | Kind::Snapshot | Kind::Posture => true,
+        Kind::Health | Kind::Lifecycle => false,
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Stdout, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use thiserror::Error;
 
 pub enum Sink {
@@ -51,7 +54,8 @@ impl Sink {
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stdout(stdout) => stdout.write(bytes),
+            // Not through the standard library's buffer, which may call a line written that it only keeps.
+            Self::Stdout(stdout) => Ok(write_patiently(stdout, bytes)?),
             Self::File(file) => file.write(bytes),
             #[cfg(test)]
             Self::Test(test) => test.write(bytes),
@@ -60,10 +64,79 @@ impl Write for Sink {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(stdout) => stdout.flush(),
+            Self::Stdout(_) => Ok(()),
             Self::File(file) => file.flush(),
             #[cfg(test)]
             Self::Test(test) => test.flush(),
         }
+    }
+}
+
+/// Whoever shares our output may have made it non-blocking; that is no reason to lose events.
+fn write_patiently(out: impl AsFd, bytes: &[u8]) -> rustix::io::Result<usize> {
+    loop {
+        match rustix::io::write(&out, bytes) {
+            Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&out, PollFlags::OUT)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error),
+            },
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_its_owners_and_is_appended_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("events");
+        for _ in 0..2 {
+            Sink::file(&path).unwrap().write_all(b"line\n").unwrap();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"line\nline\n");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_in_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let [link, fifo, missing] = ["link", "fifo", "missing/file"].map(|name| dir.path().join(name));
+        symlink("/dev/null", &link).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .unwrap();
+        let cases = [
+            (dir.path(), "Is a directory"),
+            (&link, "it is a symbolic link"),
+            // Nobody reads it, and waiting for a reader would hang the start.
+            (&fifo, "No such device or address"),
+            (Path::new("/dev/null"), "it is not a regular file"),
+            (&missing, "No such file or directory"),
+        ];
+        for (path, why) in cases {
+            let error = Sink::file(path).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("cannot write to {}: {why}", path.display())), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_that_does_not_block_is_waited_for() {
+        let (mut read, write) = io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&write, true).unwrap();
+        while rustix::io::write(&write, &[b'x'; 4096]).is_ok() {}
+        let writer = thread::spawn(move || write_patiently(&write, b"last"));
+        // Time to fail in. A writer that waits can take all the time it likes.
+        thread::sleep(Duration::from_millis(50));
+        let mut text = String::new();
+        read.read_to_string(&mut text).unwrap();
+        assert_eq!(writer.join().unwrap(), Ok(4));
+        assert!(text.ends_with("xlast"));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use super::*;
-use crate::event::sample;
+use crate::event::{health_sample, sample};
 
 /// What was written, as a test can look at it.
 #[derive(Clone, Default)]
@@ -79,7 +79,7 @@ fn events_are_numbered_and_written_in_order() {
         emitter.emit(sample());
     }
     let counters = emitter.finish();
-    assert_eq!(counters, EmitCounters { written: 5, dropped: 0, failed: 0 });
+    assert_eq!(counters, EmitCounters { written: 5, ..EmitCounters::default() });
     let events = written.events();
     assert_eq!(seqs(&events), [1, 2, 3, 4, 5]);
     let ids: std::collections::BTreeSet<_> = events.iter().map(|event| event["id"].to_string()).collect();
@@ -114,6 +114,27 @@ fn a_full_queue_drops_counts_and_leaves_a_gap() {
     assert_eq!(8 - seqs.len() as u64, dropped);
 }
 
+#[test]
+fn a_flood_of_accesses_leaves_room_for_the_report_of_the_loss() {
+    let written = Written::default();
+    let (waits, waiting) = channel();
+    let (go_on, told) = channel();
+    let mut emitter = emitter(Stalled { waits, go_on: told, written: written.clone() }, 2);
+    emitter.emit(sample());
+    waiting.recv().unwrap();
+    for _ in 0..10 {
+        emitter.emit(sample());
+    }
+    emitter.emit(health_sample());
+    let EmitCounters { queued, dropped, .. } = emitter.counters();
+    assert_eq!((queued, dropped), (3, 8));
+    drop(go_on);
+    let EmitCounters { queued, written: lines, .. } = emitter.finish();
+    assert_eq!((queued, lines), (0, 4));
+    let kinds: Vec<_> = written.events().iter().map(|event| event["kind"].to_string()).collect();
+    assert_eq!(kinds, [r#""alert""#, r#""alert""#, r#""alert""#, r#""health""#]);
+}
+
 #[tokio::test]
 async fn a_closed_output_is_told() {
     let mut emitter = emitter(Fails(io::ErrorKind::BrokenPipe), 3);
@@ -128,5 +149,5 @@ async fn a_closed_output_is_told() {
 fn a_failing_output_is_counted() {
     let mut emitter = emitter(Fails(io::ErrorKind::StorageFull), 3);
     emitter.emit(sample());
-    assert_eq!(emitter.finish(), EmitCounters { written: 0, dropped: 0, failed: 1 });
+    assert_eq!(emitter.finish(), EmitCounters { failed: 1, ..EmitCounters::default() });
 }

@@ -6,28 +6,28 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::event::text::escaped;
+use crate::event::text::{escaped, harmless};
 use crate::event::{Event, Lifecycle, Process, Started};
 use crate::model::Severity;
 
-pub(super) fn write(out: &mut impl Write, event: &Event, colour: bool) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &TimeZone) -> io::Result<()> {
     let style = if colour { style(event.severity) } else { Style::new() };
-    let time = time(&event.time);
+    let time = time(&event.time, zone);
     let severity = event.severity.name().to_uppercase();
     write!(out, "{time}  {style}{severity:<8}{style:#}  ")?;
     match (&event.lifecycle, &event.rule, &event.process) {
         (Some(lifecycle), ..) => {
-            writeln!(out, "{}", escaped(&event.message))?;
+            writeln!(out, "{}", harmless(&event.message))?;
             if let Lifecycle::Started(started) = &**lifecycle {
                 write_started(out, started)?;
             }
         }
         (None, Some(rule), Some(process)) => {
-            writeln!(out, "{:<28}  {}", rule.id, escaped(&event.message))?;
+            writeln!(out, "{:<28}  {}", rule.id, harmless(&event.message))?;
             write_process(out, process)?;
         }
         _ => {
-            writeln!(out, "{}", escaped(&event.message))?;
+            writeln!(out, "{}", harmless(&event.message))?;
             for (reason, count) in event.health.iter().flat_map(|health| &health.lost) {
                 writeln!(out, "{INDENT}{reason}: {count}")?;
             }
@@ -86,9 +86,9 @@ fn quoted(arg: &str) -> String {
 }
 
 /// Time of day where the reader is.
-fn time(time: &str) -> String {
+fn time(time: &str, zone: &TimeZone) -> String {
     time.parse::<Timestamp>()
-        .map(|time| time.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string())
+        .map(|time| time.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string())
         .unwrap_or_default()
 }
 

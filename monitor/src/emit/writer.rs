@@ -1,9 +1,12 @@
 //! The thread that writes.
 
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
 
+use jiff::tz::TimeZone;
+
+use super::batch::{Batch, Flushed};
 use super::format::Format;
 use super::sink::Sink;
 use super::{Shared, text};
@@ -11,63 +14,65 @@ use crate::event::{Event, line};
 
 /// Writes until the queue is closed or nobody reads. Output is passed on whenever the queue is empty, and in large pieces under
 /// load.
-pub(super) fn run(events: &Receiver<Event>, format: Format, sink: Sink, shared: &Shared) {
-    let mut out = BufWriter::with_capacity(64 << 10, sink);
-    let mut buffered = 0;
+pub(super) fn run(events: &Receiver<Event>, format: Format, mut sink: Sink, shared: &Shared) {
+    let mut batch = Batch::default();
+    let zone = TimeZone::system();
     loop {
         let event = match events.try_recv() {
             Ok(event) => event,
             Err(TryRecvError::Disconnected) => break,
             Err(TryRecvError::Empty) => {
-                if let Err(error) = out.flush() {
-                    if gone(&error) {
-                        return close(shared);
-                    }
-                    // A BufWriter keeps what it could not write, so another flush would write it twice or never.
-                    shared.failed.fetch_add(buffered, Ordering::Relaxed);
-                    tracing::error!(%error, "cannot write events");
-                    out = restart(out);
-                } else {
-                    shared.written.fetch_add(buffered, Ordering::Relaxed);
+                if flush(&mut batch, &mut sink, shared).is_err() {
+                    return;
                 }
-                buffered = 0;
                 match events.recv() {
                     Ok(event) => event,
                     Err(RecvError) => break,
                 }
             }
         };
-        match write(&mut out, format, event) {
-            Ok(()) => buffered += 1,
-            Err(error) if gone(&error) => return close(shared),
-            Err(error) => {
-                shared.failed.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "cannot write an event");
-            }
+        shared.queued.fetch_sub(1, Ordering::Relaxed);
+        if let Err(error) = batch.add(|out| write(out, format, event, &zone)) {
+            shared.failed.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, "cannot write an event");
+        }
+        if batch.is_full() && flush(&mut batch, &mut sink, shared).is_err() {
+            return;
         }
     }
-    match out.flush() {
-        Ok(()) => shared.written.fetch_add(buffered, Ordering::Relaxed),
-        Err(_) => shared.failed.fetch_add(buffered, Ordering::Relaxed),
-    };
-}
-
-fn write(out: &mut impl Write, format: Format, mut event: Event) -> io::Result<()> {
-    match format {
-        Format::Native => out.write_all(&line(&mut event)?),
-        Format::Text { colour } => text::write(out, &event, colour),
+    if flush(&mut batch, &mut sink, shared).is_ok() {
+        shared.failed.fetch_add(batch.len(), Ordering::Relaxed);
     }
 }
 
-/// The same sink with an empty buffer.
-fn restart(out: BufWriter<Sink>) -> BufWriter<Sink> {
-    let (sink, _unwritten) = out.into_parts();
-    BufWriter::with_capacity(64 << 10, sink)
+/// Nobody reads any more.
+struct Closed;
+
+fn flush(batch: &mut Batch, sink: &mut Sink, shared: &Shared) -> Result<(), Closed> {
+    if batch.len() == 0 {
+        return Ok(());
+    }
+    let Flushed { written, failed, error } = batch.flush(sink);
+    shared.written.fetch_add(written, Ordering::Relaxed);
+    match error {
+        // A user who pipes into `head` expects no complaint.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            close(shared);
+            return Err(Closed);
+        }
+        Some(error) => tracing::error!(%error, "cannot write events"),
+        None => {}
+    }
+    shared.failed.fetch_add(failed, Ordering::Relaxed);
+    Ok(())
 }
 
-/// Whoever read the output has stopped; a user who pipes into `head` expects no complaint.
-fn gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::BrokenPipe
+fn write(out: &mut Vec<u8>, format: Format, mut event: Event, zone: &TimeZone) -> io::Result<()> {
+    match format {
+        Format::Native => out.extend_from_slice(&line(&mut event)?),
+        Format::Text { colour } => text::write(out, &event, colour, zone)?,
+    }
+    Ok(())
 }
 
 fn close(shared: &Shared) {

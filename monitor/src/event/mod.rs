@@ -148,4 +148,4 @@ pub enum Status {
 mod tests;
 
 #[cfg(test)]
-pub(crate) use tests::sample;
+pub(crate) use tests::{health_sample, sample};

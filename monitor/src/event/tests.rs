@@ -70,6 +70,20 @@ fn event_with(text: &[u8]) -> Event {
     context().access(Class::StaticPodManifest, &access(file(text), Action::Open, text), facts, violation())
 }
 
+/// Some report of a loss, for other tests.
+pub(crate) fn health_sample() -> Event {
+    context().health(health())
+}
+
+fn health() -> Health {
+    Health {
+        state: HealthState::Loss,
+        counters: BTreeMap::from([("hits".into(), 1)]),
+        lost: BTreeMap::from([("lost_ring_full".into(), 1)]),
+        interval: 60,
+    }
+}
+
 /// Some event, for other tests.
 pub(crate) fn sample() -> Event {
     event_with(b"/etc/kubernetes/manifests/a.yaml")
@@ -121,12 +135,6 @@ fn every_kind_of_event_follows_the_schema() {
     };
     let target = || "/x".to_owned();
     let class = Class::RuntimeApi;
-    let health = Health {
-        state: HealthState::Loss,
-        counters: BTreeMap::from([("hits".into(), 1)]),
-        lost: BTreeMap::from([("lost_ring_full".into(), 1)]),
-        interval: 60,
-    };
     let life = |lifecycle| context.lifecycle(lifecycle, Severity::Info, "m".into());
     let events = [
         context.access(
@@ -142,7 +150,7 @@ fn every_kind_of_event_follows_the_schema() {
         life(Lifecycle::TargetArmed { class, target: target() }),
         life(Lifecycle::TargetLost { class, target: target(), why: target() }),
         life(Lifecycle::Stopping { reason: target(), alerts: 3 }),
-        context.health(health),
+        context.health(health()),
     ];
     for event in events {
         let event = parsed(event);

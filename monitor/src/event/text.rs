@@ -23,12 +23,17 @@ pub fn lossless_list(list: &[Vec<u8>]) -> (Vec<String>, Option<Vec<String>>) {
     (text, exact)
 }
 
-/// Text in which nothing moves the cursor, changes colours, breaks the line or turns the reading direction.
+/// Text in which nothing moves the cursor, changes colours, breaks the line or turns the reading direction, and from which the
+/// original can be told: a backslash is doubled.
 pub fn escaped(text: &str) -> String {
+    harmless(&text.replace('\\', "\\\\"))
+}
+
+/// The same but for backslashes, so that text which is escaped already stays as it is.
+pub fn harmless(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
-            '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
             char if char.is_control() || is_invisible(char) => {
@@ -45,12 +50,17 @@ pub fn escaped_bytes(bytes: &[u8]) -> String {
     escaped(&String::from_utf8_lossy(bytes))
 }
 
-/// Formatting characters: direction marks, joiners, separators, tags.
+/// What shows as nothing or as a space that is none, or changes what is around it: Unicode's default-ignorable, format, separator
+/// and private-use characters.
 /// <https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>
 fn is_invisible(char: char) -> bool {
     matches!(char,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+        | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{1680}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{2800}' | '\u{3000}' | '\u{3164}'
+        | '\u{e000}'..='\u{f8ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{10ffff}')
 }
 
 #[cfg(test)]
@@ -70,5 +80,20 @@ mod tests {
     fn nothing_reaches_a_terminal_unescaped() {
         let hostile = "a\u{1b}[31m\r\n\u{202e}txt\u{9b}\u{7f}\\";
         assert_eq!(escaped(hostile), "a\\u{1b}[31m\\u{d}\\n\\u{202e}txt\\u{9b}\\u{7f}\\\\");
+        assert_eq!(harmless(&escaped(hostile)), escaped(hostile));
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_spelled_out_and_writing_is_not() {
+        for char in
+            "\u{a0}\u{34f}\u{200b}\u{2066}\u{2800}\u{3164}\u{e000}\u{fe0f}\u{fff9}\u{e0041}\u{e0100}".chars()
+        {
+            assert_eq!(escaped(&char.to_string()), format!("\\u{{{:x}}}", u32::from(char)));
+        }
+        for text in
+            ["caf\u{65}\u{301}", "\u{65e5}\u{672c}", "\u{5e2}\u{5d1}", "\u{fffd}", "a b/c'd\"e", "\u{1f600}"]
+        {
+            assert_eq!(escaped(text), text);
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::health::Health;
 use crate::access::{Access, Object};
+use crate::clock::Clock;
 use crate::config::Rule;
 use crate::decide::{ExeTable, decide, destination_counts};
 use crate::decode::{Decoded, decode};
@@ -168,6 +169,7 @@ impl Handler {
 
     pub(super) fn check_health(&mut self) {
         self.kernel.flush_log();
+        self.context.clock.follow(Clock::measure());
         let kernel =
             self.kernel.counters().inspect_err(|error| tracing::error!(%error, "cannot read the counters"));
         let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);

@@ -62,7 +62,7 @@ impl Health {
     /// Totals by reason. A counter that cannot be read keeps its last value.
     fn losses(&self, kernel: Option<&Counters>, emitted: EmitCounters) -> BTreeMap<String, u64> {
         let mut losses = self.reported.clone();
-        let EmitCounters { written: _, dropped, failed } = emitted;
+        let EmitCounters { queued: _, written: _, dropped, failed } = emitted;
         let own =
             [("undecodable", self.undecodable), ("output_queue_full", dropped), ("output_failed", failed)];
         let kernel = kernel.into_iter().flat_map(Counters::losses);
@@ -83,6 +83,7 @@ fn counters(
     counters.extend(kernel.map(|(counter, value)| (counter.name().to_owned(), value)));
     counters.extend(kernel_missed);
     counters.insert("alerts".to_owned(), alerts);
+    counters.insert("queued".to_owned(), emitted.queued);
     counters.insert("written".to_owned(), emitted.written);
     counters
 }
