@@ -10,7 +10,8 @@ const VARIABLE: &str = "BYPASSD_LOG";
 
 pub fn init(verbose: u8) {
     let level = match verbose {
-        0 => "warn",
+        // What a library warns of is part of an error that follows, or nothing a user can act on.
+        0 => "monitor=warn,bypassd=warn,error",
         1 => "info",
         2 => "monitor=debug,bypassd_ebpf=debug,info",
         _ => "debug",
