@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 
 use super::*;
-use crate::event::{health_sample, sample};
+use crate::event::samples;
 
 /// What was written, as a test can look at it.
 #[derive(Clone, Default)]
@@ -61,6 +61,10 @@ impl Write for Fails {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn sample() -> Event {
+    samples::hostile(b"/etc/kubernetes/manifests/a.yaml")
 }
 
 fn emitter(sink: impl Write + Send + 'static, queue: usize) -> Emitter {
@@ -125,7 +129,7 @@ fn a_flood_of_accesses_leaves_room_for_the_report_of_the_loss() {
     for _ in 0..10 {
         emitter.emit(sample());
     }
-    emitter.emit(health_sample());
+    emitter.emit(samples::context().health(samples::loss()));
     let EmitCounters { queued, dropped, .. } = emitter.counters();
     assert_eq!((queued, dropped), (3, 8));
     drop(go_on);

@@ -79,10 +79,14 @@ fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
     Ok(())
 }
 
-/// An argument as a shell would take it, if it needs quotes at all.
+/// An argument as a shell would take it, if it needs quotes at all: one argument must not look like two.
 fn quoted(arg: &str) -> String {
     let plain = |char: char| char.is_alphanumeric() || "-_./:=,@%+".contains(char);
-    if !arg.is_empty() && arg.chars().all(plain) { escaped(arg) } else { format!("'{}'", escaped(arg)) }
+    if !arg.is_empty() && arg.chars().all(plain) {
+        escaped(arg)
+    } else {
+        format!("'{}'", escaped(arg).replace('\'', r"'\''"))
+    }
 }
 
 /// Time of day where the reader is.
@@ -101,3 +105,6 @@ fn style(severity: Severity) -> Style {
         Severity::Critical => AnsiColor::Red.on_default().bold(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::Event;
 use super::process::Process;
+use super::text::halve;
 
 /// Bytes of a line, its end included.
 pub const LINE_MAX: usize = 8192;
@@ -37,6 +38,7 @@ fn drop_exact(event: &mut Event) -> bool {
     if let Some(process) = process(event) {
         dropped |= process.args_b64.take().is_some();
         dropped |= process.cwd_b64.take().is_some();
+        dropped |= process.cgroup_b64.take().is_some();
         dropped |= process.exe.exe_b64.take().is_some();
         if let Some(parent) = &mut process.parent {
             dropped |= parent.exe.exe_b64.take().is_some();
@@ -61,16 +63,15 @@ fn cut_args(event: &mut Event) -> bool {
 }
 
 fn cut_lists(event: &mut Event) -> bool {
-    match event.lifecycle.as_deref_mut() {
-        Some(super::Lifecycle::Started(started)) => started.shorten(),
-        _ => event.enrichment_errors.pop().is_some(),
-    }
+    event.lifecycle.as_mut().is_some_and(|lifecycle| lifecycle.shorten())
+        || event.enrichment_errors.pop().is_some()
 }
 
 fn cut_strings(event: &mut Event) -> bool {
     let mut cut = halve(&mut event.message);
     if let Some(verdict) = &mut event.verdict {
         cut |= halve(&mut verdict.detail);
+        cut |= verdict.matched.as_mut().is_some_and(halve);
     }
     if let Some(process) = process(event) {
         for text in [&mut process.exe.exe, &mut process.cwd, &mut process.cgroup, &mut process.unit] {
@@ -91,14 +92,4 @@ fn drop_details(event: &mut Event) -> bool {
 
 fn process(event: &mut Event) -> Option<&mut Process> {
     event.process.as_deref_mut()
-}
-
-/// Cuts a long string to its first half, on a character's boundary.
-fn halve(text: &mut String) -> bool {
-    const SHORT: usize = 64;
-    if text.len() <= SHORT {
-        return false;
-    }
-    text.truncate(text.floor_char_boundary(text.len() / 2));
-    true
 }

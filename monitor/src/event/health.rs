@@ -9,7 +9,7 @@ use serde::Serialize;
 pub struct Health {
     pub state: HealthState,
     /// Since the start of the run, by name: `hits` (accesses that matched a watch), `emitted` (records from the kernel), `own`
-    /// (the daemon's own accesses, left out), `alerts`, `written` (events), `missed_runs` (times the kernel skipped a program
+    /// (the daemon's own accesses, left out), `alerts`, `queued` (events that wait to be written), `written` (events), `missed_runs` (times the kernel skipped a program
     /// that was interrupted by itself), and each reason of `lost`.
     pub counters: BTreeMap<String, u64>,
     /// Accesses and events lost since the last `health` event, by reason. Empty in a heartbeat: a loss is reported at once.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::text::halve;
 use crate::model::{Backend, Class};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -37,9 +38,32 @@ pub struct Started {
     pub coverage_gaps: Vec<String>,
 }
 
-impl Started {
-    /// Drops one entry of the longest list; says whether there was one.
+impl Lifecycle {
+    /// Halves the long strings, or else drops an entry of a list; says whether there was one.
     pub(super) fn shorten(&mut self) -> bool {
+        match self {
+            Self::Started(started) => {
+                started.strings().fold(false, |cut, text| halve(text) | cut) || started.shorten()
+            }
+            Self::TargetArmed { target, .. } => halve(target),
+            Self::TargetLost { target, why, .. } => halve(why) | halve(target),
+            Self::Stopping { reason, .. } => halve(reason),
+        }
+    }
+}
+
+impl Started {
+    /// Every string that can be long: a kernel's answer to a program it refuses is.
+    fn strings(&mut self) -> impl Iterator<Item = &mut String> {
+        let missing = self.hooks_missing.iter_mut().map(|hook| &mut hook.why);
+        let waiting =
+            self.targets_waiting.iter_mut().flat_map(|target| [&mut target.target, &mut target.why]);
+        let armed = self.targets_armed.iter_mut().map(|target| &mut target.target);
+        missing.chain(waiting).chain(armed).chain(&mut self.coverage_gaps)
+    }
+
+    /// Drops one entry of the longest list; says whether there was one.
+    fn shorten(&mut self) -> bool {
         if self.targets_waiting.len() > self.targets_armed.len() {
             self.targets_waiting.pop().is_some()
         } else if !self.targets_armed.is_empty() {

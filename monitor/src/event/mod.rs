@@ -145,7 +145,6 @@ pub enum Status {
 }
 
 #[cfg(test)]
-mod tests;
-
+pub(crate) mod samples;
 #[cfg(test)]
-pub(crate) use tests::{health_sample, sample};
+mod tests;

@@ -1,7 +1,9 @@
 //! Which machine the events are from.
 
+use std::env;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
-use std::{env, fs};
 
 use super::Node;
 
@@ -19,7 +21,11 @@ impl Node {
     }
 }
 
+/// Ids are shorter; whatever else is in the file's place must not become part of every event.
+const LINE: u64 = 64;
+
 fn line(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
+    let mut text = String::new();
+    File::open(path).ok()?.take(LINE).read_to_string(&mut text).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }

@@ -49,6 +49,8 @@ pub struct Process {
     /// Path in the unified cgroup hierarchy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_b64: Option<String>,
     /// The systemd unit, from the cgroup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
@@ -122,6 +124,7 @@ impl Describe<'_> {
             None => (None, None),
         };
         let (cwd, cwd_b64) = optional(&actor.cwd);
+        let (cgroup, cgroup_b64) = optional(&actor.cgroup);
         let mut relatives = actor.ancestors.iter().map(|ancestor| self.relative(ancestor));
         let parent = relatives.next();
         let ancestors = relatives.collect();
@@ -150,7 +153,8 @@ impl Describe<'_> {
                 pid: actor.pid_ns == self.node.pid,
                 net: actor.net_ns == self.node.net,
             },
-            cgroup: optional(&actor.cgroup).0,
+            cgroup,
+            cgroup_b64,
             unit: self.unit,
             parent,
             ancestors,

@@ -1,172 +1,118 @@
-use std::net::IpAddr;
+use std::fs;
+use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::samples::{self, HOST, access, actor, context, file, hostile, started, violation};
 use super::*;
-use crate::access::{
-    Access, Actor, Ancestor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId, UnixObject,
-};
-use crate::clock::Clock;
-use crate::model::{Backend, Class};
-use crate::node::Namespaces;
-use crate::verdict::{self, Reason};
-
-const HOST: Namespaces = Namespaces { mnt: 1, pid: 2, net: 3 };
-
-fn context() -> Context {
-    Context {
-        run_id: Uuid::nil(),
-        node: Arc::new(Node {
-            name: "node-1".into(),
-            machine_id: None,
-            boot_id: Some("boot".into()),
-            kernel: "6.1".into(),
-        }),
-        agent: Arc::new(Agent { version: "0.1.0", backend: Backend::Fentry, config_sha256: "00".into() }),
-        clock: Clock::measure(),
-        namespaces: HOST,
-    }
-}
-
-fn violation() -> Verdict {
-    Verdict {
-        result: verdict::Outcome::Violation,
-        reason: Reason::ExeMismatch,
-        detail: "nobody expects it".to_owned(),
-        matched: None,
-    }
-}
-
-fn actor(text: &[u8]) -> Actor {
-    let exe = Executable { key: Some(ObjectKey::new(1, 2)), path: text.to_vec(), deleted: false };
-    Actor {
-        pid: 4711,
-        start: 5,
-        comm: b"cat".to_vec(),
-        exe: exe.clone(),
-        args: Some(vec![text.to_vec(); 3]),
-        cwd: text.to_vec(),
-        cgroup: text.to_vec(),
-        mnt_ns: HOST.mnt,
-        pid_ns: HOST.pid,
-        net_ns: HOST.net,
-        ancestors: vec![Ancestor { pid: 1, start: 1, uid: 0, comm: b"init".to_vec(), exe }; 7],
-        ..Actor::default()
-    }
-}
-
-fn access(object: Object, action: Action, text: &[u8]) -> Access {
-    Access { boottime: 7, target: TargetId(0), action, object, actor: actor(text), truncated: false }
-}
-
-fn file(text: &[u8]) -> Object {
-    let key = ObjectKey::new(1, 9);
-    Object::File(FileObject { key, path_seen: text.to_vec(), read: true, write: false, directory: false })
-}
-
-fn event_with(text: &[u8]) -> Event {
-    let facts = Facts { path: text.to_vec(), unit: None, local: true, errors: Vec::new() };
-    context().access(Class::StaticPodManifest, &access(file(text), Action::Open, text), facts, violation())
-}
-
-/// Some report of a loss, for other tests.
-pub(crate) fn health_sample() -> Event {
-    context().health(health())
-}
-
-fn health() -> Health {
-    Health {
-        state: HealthState::Loss,
-        counters: BTreeMap::from([("hits".into(), 1)]),
-        lost: BTreeMap::from([("lost_ring_full".into(), 1)]),
-        interval: 60,
-    }
-}
-
-/// Some event, for other tests.
-pub(crate) fn sample() -> Event {
-    event_with(b"/etc/kubernetes/manifests/a.yaml")
-}
+use crate::access::Access;
+use crate::model::Class;
 
 fn parsed(mut event: Event) -> Value {
     serde_json::from_slice(&line(&mut event).unwrap()).unwrap()
 }
 
-/// The schema, but without room for properties it does not describe.
-fn validator() -> jsonschema::Validator {
-    let mut schema = schema::schema();
-    schema["unevaluatedProperties"] = json!(false);
-    jsonschema::validator_for(&schema).unwrap()
+fn errors(validator: &jsonschema::Validator, event: &Value) -> Vec<String> {
+    validator.iter_errors(event).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+/// What an event looks like is a contract. `BYPASSD_UPDATE_FIXTURES=1` writes the files anew, for `git diff` to show what became of it.
+#[test]
+fn events_are_as_they_were_and_follow_the_schema() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/events");
+    let strict = jsonschema::validator_for(&schema::strict()).unwrap();
+    for (name, event) in samples::all() {
+        let (path, event) = (fixtures.join(format!("{name}.json")), parsed(event));
+        assert_eq!(errors(&strict, &event), [""; 0], "{name}: {event:#}");
+        if std::env::var_os("BYPASSD_UPDATE_FIXTURES").is_some() {
+            fs::write(&path, format!("{event:#}\n")).unwrap();
+        }
+        let golden = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(event, serde_json::from_slice::<Value>(&golden).unwrap(), "{name}");
+    }
 }
 
 #[test]
-fn every_kind_of_event_follows_the_schema() {
-    let validator = validator();
-    let (context, path) = (context(), b"/run/containerd/containerd.sock".to_vec());
-    let unix = Object::UnixSocket(UnixObject {
-        key: ObjectKey::new(1, 2),
-        path_seen: path.clone(),
-        peer_pid: Some(7),
-        errno: Some(13),
-    });
-    let ip = IpAddr::from([127, 0, 0, 1]);
-    let inet = |inbound| {
-        Object::InetSocket(InetObject { src_ip: ip, src_port: 0, dst_ip: ip, dst_port: 2379, inbound })
+fn every_class_and_action_has_a_fixture() {
+    let events: Vec<_> = samples::all().into_iter().map(|(_, event)| parsed(event)).collect();
+    let seen = |class: Class, action: &str| {
+        events.iter().any(|event| event["target"]["class"] == class.name() && event["action"] == action)
     };
-    let facts = || Facts {
-        path: path.clone(),
-        unit: Some("x.service".into()),
-        local: true,
-        errors: vec!["e".into()],
-    };
-    let connect = |object| access(object, Action::Connect, b"/bin/x");
-    let started = Started {
-        backend: Backend::Syscall,
-        hooks: vec!["sys_exit".into()],
-        hooks_missing: vec![MissingHook { hook: "x".into(), why: "y".into() }],
-        targets_armed: vec![ArmedTarget { class: Class::KubeletApi, target: "tcp/10250".into() }],
-        targets_waiting: vec![WaitingTarget {
-            class: Class::RuntimeApi,
-            target: "/x".into(),
-            why: "y".into(),
-        }],
-        coverage_gaps: vec!["z".into()],
-    };
-    let target = || "/x".to_owned();
-    let class = Class::RuntimeApi;
-    let life = |lifecycle| context.lifecycle(lifecycle, Severity::Info, "m".into());
-    let events = [
-        context.access(
-            Class::StaticPodManifest,
-            &access(file(b"/a\xff"), Action::Create, b"/b\xff"),
-            facts(),
-            violation(),
-        ),
-        context.access(class, &connect(unix), facts(), violation()),
-        context.access(Class::DatastoreApi, &connect(inet(false)), facts(), violation()),
-        context.access(Class::KubeletApi, &connect(inet(true)), facts(), violation()),
-        life(Lifecycle::Started(started)),
-        life(Lifecycle::TargetArmed { class, target: target() }),
-        life(Lifecycle::TargetLost { class, target: target(), why: target() }),
-        life(Lifecycle::Stopping { reason: target(), alerts: 3 }),
-        context.health(health()),
-    ];
-    for event in events {
-        let event = parsed(event);
-        let errors: Vec<_> = validator.iter_errors(&event).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{errors:?} in {event:#}");
+    for class in Class::ALL {
+        let actions: &[_] = match class {
+            Class::StaticPodManifest => &["open", "create", "write"],
+            Class::RuntimeApi | Class::DatastoreApi | Class::KubeletApi => &["connect"],
+        };
+        assert!(actions.iter().all(|action| seen(class, action)), "{class}");
     }
-    let mut unknown = parsed(sample());
-    unknown["suprise"] = json!(1);
-    assert!(!validator.is_valid(&unknown), "the strict schema lets anything through");
+}
+
+#[test]
+fn a_misspelt_property_is_found_at_any_depth_and_a_later_one_is_no_error() {
+    let strict = jsonschema::validator_for(&schema::strict()).unwrap();
+    let open = jsonschema::validator_for(&schema::schema()).unwrap();
+    let events: Vec<_> = samples::all().into_iter().map(|(_, event)| parsed(event)).collect();
+    let places = [
+        "",
+        "/node",
+        "/agent",
+        "/rule",
+        "/verdict",
+        "/outcome",
+        "/process",
+        "/process/ns",
+        "/process/host_ns",
+        "/process/parent",
+        "/process/ancestors/0",
+        "/target",
+        "/attack/0",
+        "/lifecycle",
+        "/lifecycle/hooks_missing/0",
+        "/lifecycle/targets_armed/0",
+        "/lifecycle/targets_waiting/0",
+        "/health",
+    ];
+    for place in places {
+        let mut event = events.iter().find(|event| event.pointer(place).is_some()).unwrap().clone();
+        event.pointer_mut(place).unwrap()["surprise"] = json!(1);
+        assert!(open.is_valid(&event), "{place}");
+        assert!(!strict.is_valid(&event), "{place}");
+    }
+}
+
+/// An optional property that is absent is left out.
+#[test]
+fn nothing_is_null() {
+    fn has_null(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Array(list) => list.iter().any(has_null),
+            Value::Object(object) => object.values().any(has_null),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        }
+    }
+    for (name, event) in samples::all() {
+        assert!(!has_null(&parsed(event)), "{name}");
+    }
+}
+
+#[test]
+fn long_reasons_are_cut_before_any_target_is_left_out() {
+    let mut started = started("/etc/kubernetes/manifests");
+    started.hooks_missing[0].why = "the verifier says\n".repeat(1000);
+    let event = context().lifecycle(Lifecycle::Started(started), Severity::Info, String::new());
+    let event = parsed(event);
+    assert_eq!(event["truncated"], true);
+    assert_eq!(event["lifecycle"]["targets_armed"][0]["target"], "/etc/kubernetes/manifests");
+    assert!(event["lifecycle"]["hooks_missing"][0]["why"].as_str().unwrap().starts_with("the verifier says"));
 }
 
 #[test]
 fn an_actor_in_a_container_is_worse() {
-    let mut access = access(file(b"/x"), Action::Open, b"/bin/x");
+    let mut access = access(Action::Open, file(b"/x", true, false), actor(&[]));
     let severity = |access: &Access| {
-        context().access(Class::StaticPodManifest, access, Facts::default(), violation()).severity
+        context().access(Class::StaticPodManifest, access, Facts::default(), violation("")).severity
     };
     assert_eq!(severity(&access), Severity::Low);
     access.actor.mnt_ns += 1;
@@ -180,20 +126,24 @@ fn an_actor_in_a_container_is_worse() {
 
 #[test]
 fn bytes_that_are_no_text_are_kept() {
-    let event = parsed(event_with(b"/a\xff"));
+    let event = parsed(hostile(b"/a\xff"));
     assert_eq!(event["target"]["path"], "/a\u{fffd}");
     assert_eq!(event["target"]["path_b64"], "L2H/");
     assert_eq!(event["process"]["exe_b64"], "L2H/");
     assert_eq!(event["process"]["args_b64"], json!(["L2H/", "L2H/", "L2H/"]));
     assert_eq!(event["process"]["parent"]["exe_b64"], "L2H/");
+    assert_eq!(event["process"]["cgroup_b64"], "L2H/");
+    assert_eq!(event["process"]["cwd_b64"], "L2H/");
+    assert_eq!(event["process"]["comm_b64"], "L2H/");
 }
 
 #[test]
 fn a_long_event_loses_its_least_part_first() {
-    let event = parsed(event_with(&[b'x'; 900]));
+    let event = parsed(hostile(&[b'x'; 400]));
     assert_eq!(event["truncated"], true);
     assert!(event["process"]["ancestors"].as_array().is_none_or(|list| list.len() < 6));
-    assert_eq!(event["target"]["path"].as_str().unwrap().len(), 900);
+    assert_eq!(event["process"]["args"].as_array().unwrap().len(), 3);
+    assert_eq!(event["target"]["path"].as_str().unwrap().len(), 400);
 }
 
 proptest! {
@@ -203,9 +153,28 @@ proptest! {
     #[test]
     fn a_line_is_never_too_long(text in proptest::collection::vec(any::<u8>(), 0..6000), control in any::<bool>()) {
         let text = if control { vec![1; text.len()] } else { text };
-        let line = line(&mut event_with(&text)).unwrap();
+        let line = line(&mut hostile(&text)).unwrap();
         prop_assert!(line.len() <= LINE_MAX, "{} bytes", line.len());
         prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         prop_assert!(serde_json::from_slice::<Value>(&line).is_ok());
+    }
+
+    #[test]
+    fn what_the_daemon_says_of_itself_fits_too(text in ".{0,5000}", count in 0..60usize) {
+        let mut started = started(&text);
+        started.targets_armed = vec![started.targets_armed[0].clone(); count];
+        started.coverage_gaps = vec![text.clone(); count];
+        let class = Class::RuntimeApi;
+        let (target, why, reason) = (text.clone(), text.clone(), text.clone());
+        for lifecycle in [
+            Lifecycle::Started(started),
+            Lifecycle::TargetLost { class, target, why },
+            Lifecycle::Stopping { reason, alerts: 0 },
+        ] {
+            let line = line(&mut context().lifecycle(lifecycle, Severity::Info, text.clone())).unwrap();
+            prop_assert!(line.len() <= LINE_MAX, "{} bytes", line.len());
+            let event: Value = serde_json::from_slice(&line).unwrap();
+            prop_assert!(event.get("lifecycle").is_some());
+        }
     }
 }

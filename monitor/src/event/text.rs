@@ -50,6 +50,16 @@ pub fn escaped_bytes(bytes: &[u8]) -> String {
     escaped(&String::from_utf8_lossy(bytes))
 }
 
+/// Cuts a long string to its first half, on a character's boundary; says whether it was long.
+pub(super) fn halve(text: &mut String) -> bool {
+    const SHORT: usize = 64;
+    if text.len() <= SHORT {
+        return false;
+    }
+    text.truncate(text.floor_char_boundary(text.len() / 2));
+    true
+}
+
 /// What shows as nothing or as a space that is none, or changes what is around it: Unicode's default-ignorable, format, separator
 /// and private-use characters.
 /// <https://www.unicode.org/reports/tr36/#Bidirectional_Text_Spoofing>

@@ -1,0 +1,237 @@
+//! One event of each sort, for tests.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::*;
+use crate::access::{
+    Access, Actor, Ancestor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId, UnixObject,
+};
+use crate::clock::Clock;
+use crate::model::{Backend, Class};
+use crate::node::Namespaces;
+use crate::verdict::{self, Reason, Verdict};
+
+pub(crate) const HOST: Namespaces = Namespaces { mnt: 4_026_531_841, pid: 4_026_531_836, net: 4_026_531_840 };
+
+const SECOND: u64 = 1_000_000_000;
+
+pub(crate) fn context() -> Context {
+    Context {
+        run_id: Uuid::from_u128(0x5e1f),
+        node: Arc::new(Node {
+            name: "node-1".into(),
+            machine_id: Some("4c4c4544004410358052b4c04f4e3132".into()),
+            boot_id: Some("9f0c1a52-6a3b-4f0e-9c86-0d7f3c1e2b4a".into()),
+            kernel: "6.12.0".into(),
+        }),
+        agent: Arc::new(Agent {
+            version: "0.1.0",
+            backend: Backend::Fentry,
+            config_sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".into(),
+        }),
+        clock: Clock::booted_at(1_700_000_000_000_000_000),
+        namespaces: HOST,
+    }
+}
+
+pub(crate) fn violation(detail: &str) -> Verdict {
+    Verdict {
+        result: verdict::Outcome::Violation,
+        reason: Reason::ExeMismatch,
+        detail: detail.to_owned(),
+        matched: None,
+    }
+}
+
+fn allowed() -> Verdict {
+    Verdict {
+        result: verdict::Outcome::Allowed,
+        reason: Reason::RuleMatched,
+        detail: "rule kubelet allows it".to_owned(),
+        matched: Some("kubelet".to_owned()),
+    }
+}
+
+fn executable(path: &[u8], ino: u64) -> Executable {
+    Executable { key: Some(ObjectKey::new(8 << 20 | 1, ino)), path: path.to_vec(), deleted: false }
+}
+
+fn ancestor(pid: u32, comm: &str, exe: &str) -> Ancestor {
+    let exe = executable(exe.as_bytes(), u64::from(pid) + 1000);
+    Ancestor { pid, start: 3 * SECOND, uid: 0, comm: comm.into(), exe }
+}
+
+/// Someone who logged in.
+pub(crate) fn actor(args: &[&[u8]]) -> Actor {
+    Actor {
+        pid: 4711,
+        tid: 4712,
+        start: 90 * SECOND,
+        comm: b"cat".to_vec(),
+        exe: executable(b"/usr/bin/cat", 77),
+        args: Some(args.iter().map(|arg| arg.to_vec()).collect()),
+        args_truncated: false,
+        cwd: b"/root".to_vec(),
+        uid: 0,
+        euid: 0,
+        gid: 0,
+        egid: 0,
+        auid: Some(1000),
+        session_id: Some(3),
+        caps_effective: 0x1ff_ffff_ffff,
+        mnt_ns: HOST.mnt,
+        pid_ns: HOST.pid,
+        net_ns: HOST.net,
+        cgroup_id: Some(5),
+        cgroup: b"/user.slice/user-0.slice/session-3.scope".to_vec(),
+        ancestors: vec![
+            ancestor(4000, "bash", "/usr/bin/bash"),
+            ancestor(3900, "sshd", "/usr/sbin/sshd"),
+            ancestor(1, "systemd", "/usr/lib/systemd/systemd"),
+        ],
+    }
+}
+
+/// Someone in a container, who runs what is no file any more.
+fn stranger() -> Actor {
+    let path = b"/memfd:x".to_vec();
+    Actor {
+        exe: Executable { path, deleted: true, ..executable(b"", 9) },
+        mnt_ns: HOST.mnt + 1,
+        net_ns: HOST.net + 1,
+        auid: None,
+        session_id: None,
+        ancestors: Vec::new(),
+        ..actor(&[b"x"])
+    }
+}
+
+pub(crate) fn access(action: Action, object: Object, actor: Actor) -> Access {
+    Access { boottime: 100 * SECOND + 7, target: TargetId(0), action, object, actor, truncated: false }
+}
+
+pub(crate) fn file(path_seen: &[u8], read: bool, write: bool) -> Object {
+    let key = ObjectKey::new(8 << 20 | 1, 42);
+    Object::File(FileObject { key, path_seen: path_seen.to_vec(), read, write, directory: false })
+}
+
+pub(crate) fn unix(path_seen: &[u8], errno: Option<i32>) -> Object {
+    let key = ObjectKey::new(25, 1234);
+    Object::UnixSocket(UnixObject { key, path_seen: path_seen.to_vec(), peer_pid: Some(800), errno })
+}
+
+fn inet(source: Option<(IpAddr, u16)>, dst_ip: IpAddr, dst_port: u16) -> Object {
+    let inbound = source.is_some();
+    let (src_ip, src_port) = source.unwrap_or((IpAddr::from([0, 0, 0, 0]), 0));
+    Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound })
+}
+
+pub(crate) fn facts(path: &[u8]) -> Facts {
+    Facts { path: path.to_vec(), unit: Some("session-3.scope".into()), local: true, errors: Vec::new() }
+}
+
+pub(crate) fn loss() -> Health {
+    Health {
+        state: HealthState::Loss,
+        counters: BTreeMap::from([("hits".into(), 12), ("lost_ring_full".into(), 2)]),
+        lost: BTreeMap::from([("lost_ring_full".into(), 2)]),
+        interval: 60,
+    }
+}
+
+pub(crate) fn started(target: &str) -> Started {
+    let target = target.to_owned();
+    let waiting =
+        WaitingTarget { class: Class::RuntimeApi, target: target.clone(), why: "no such file".into() };
+    Started {
+        backend: Backend::Syscall,
+        hooks: vec!["raw_tp sys_exit".into()],
+        hooks_missing: vec![MissingHook {
+            hook: "raw_tp inet_sock_set_state".into(),
+            why: "no such event".into(),
+        }],
+        targets_armed: vec![ArmedTarget { class: Class::StaticPodManifest, target }],
+        targets_waiting: vec![waiting],
+        coverage_gaps: vec!["opens through io_uring".into()],
+    }
+}
+
+/// Each class and action, and everything the daemon says about itself; with the name of its fixture.
+pub(crate) fn all() -> Vec<(&'static str, Event)> {
+    const MANIFEST: &[u8] = b"/etc/kubernetes/manifests/etcd.yaml";
+    const SOCKET: &[u8] = b"/run/containerd/containerd.sock";
+    let context = context();
+    let at = |class, access: Access, path: &[u8]| {
+        context.access(class, &access, facts(path), violation("no rule names /usr/bin/cat"))
+    };
+    let manifest = |action, read, write| {
+        let object = file(MANIFEST, read, write);
+        at(Class::StaticPodManifest, access(action, object, actor(&[b"cat", MANIFEST])), MANIFEST)
+    };
+    let stranger_at = |object| {
+        let access = access(Action::Connect, object, stranger());
+        let facts =
+            Facts { unit: None, local: false, errors: vec!["the process is gone".into()], ..facts(b"") };
+        context.access(Class::DatastoreApi, &access, facts, violation("no rule names /memfd:x"))
+    };
+    let socket = |errno| {
+        at(Class::RuntimeApi, access(Action::Connect, unix(b"/host/c.sock", errno), actor(&[b"ctr"])), SOCKET)
+    };
+    let from = (IpAddr::from([10, 0, 0, 9]), 40_000);
+    let port = inet(Some(from), IpAddr::from(Ipv6Addr::LOCALHOST), 10_250);
+    let expected = access(Action::Open, file(MANIFEST, true, false), actor(&[b"cat"]));
+    let life = |state, message: &str| context.lifecycle(state, Severity::Info, message.to_owned());
+    let (class, target) = (Class::RuntimeApi, String::from_utf8_lossy(SOCKET).into_owned());
+    let armed = Lifecycle::TargetArmed { class, target: target.clone() };
+    let lost = Lifecycle::TargetLost { class, target: target.clone(), why: "no such file".into() };
+    let heartbeat = Health { state: HealthState::Heartbeat, lost: BTreeMap::new(), ..loss() };
+    let mut events = vec![
+        ("static_pod_manifest.open", manifest(Action::Open, true, false)),
+        ("static_pod_manifest.create", manifest(Action::Create, false, true)),
+        ("static_pod_manifest.write", manifest(Action::Write, true, true)),
+        ("runtime_api.connect", socket(None)),
+        ("runtime_api.connect_refused", socket(Some(111))),
+        ("datastore_api.connect", stranger_at(inet(None, IpAddr::from([10, 0, 0, 5]), 2379))),
+        ("kubelet_api.connect", at(Class::KubeletApi, access(Action::Connect, port, actor(&[b"curl"])), b"")),
+        ("allowed", context.access(Class::StaticPodManifest, &expected, facts(MANIFEST), allowed())),
+        ("lifecycle.started", life(Lifecycle::Started(started(&target)), "watching 1 target")),
+        ("lifecycle.target_armed", life(armed, "watching a target")),
+        ("lifecycle.target_lost", life(lost, "a target is gone")),
+        (
+            "lifecycle.stopping",
+            life(Lifecycle::Stopping { reason: "SIGTERM".into(), alerts: 3 }, "stopping: SIGTERM"),
+        ),
+        ("health.heartbeat", context.health(heartbeat)),
+        ("health.loss", context.health(loss())),
+    ];
+    for ((_, event), seq) in events.iter_mut().zip(1..) {
+        event.seq = seq;
+        event.id = Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | u128::from(seq));
+        if event.process.is_none() {
+            event.time = context.clock.at(100 * SECOND);
+        }
+    }
+    events
+}
+
+/// An alert with this text wherever an actor can choose one.
+pub(crate) fn hostile(text: &[u8]) -> Event {
+    let exe = Executable { path: text.to_vec(), ..executable(b"", 7) };
+    let relative = Ancestor { exe: exe.clone(), comm: text.to_vec(), ..ancestor(1, "", "") };
+    let actor = Actor {
+        comm: text.to_vec(),
+        exe,
+        cwd: text.to_vec(),
+        cgroup: text.to_vec(),
+        ancestors: vec![relative; 7],
+        ..actor(&[text; 3])
+    };
+    let facts = Facts {
+        unit: Some(String::from_utf8_lossy(text).into_owned()),
+        errors: vec![String::from_utf8_lossy(text).into_owned()],
+        ..facts(text)
+    };
+    let object = file(text, true, false);
+    let verdict = violation(&text::escaped_bytes(text));
+    context().access(Class::StaticPodManifest, &access(Action::Open, object, actor), facts, verdict)
+}
