@@ -23,7 +23,11 @@ pub(super) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &Ti
             }
         }
         (None, Some(rule), Some(process)) => {
-            writeln!(out, "{:<28}  {}", rule.id, harmless(&event.message))?;
+            let (what, why) = headline(event);
+            writeln!(out, "{:<26}  {}", rule.id, harmless(what))?;
+            if !why.is_empty() {
+                writeln!(out, "{INDENT}why     {}", harmless(why))?;
+            }
             write_process(out, process)?;
         }
         _ => {
@@ -38,6 +42,15 @@ pub(super) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &Ti
 
 /// As wide as the time and the severity.
 const INDENT: &str = "                    ";
+
+/// What happened, and why it counts. The event's message is both in one sentence.
+fn headline(event: &Event) -> (&str, &str) {
+    let why = event.verdict.as_ref().map_or("", |verdict| &verdict.detail);
+    match event.message.strip_suffix(why).and_then(|what| what.strip_suffix(": ")) {
+        Some(what) => (what, why),
+        None => (&event.message, ""),
+    }
+}
 
 fn write_started(out: &mut impl Write, started: &Started) -> io::Result<()> {
     for target in &started.targets_armed {

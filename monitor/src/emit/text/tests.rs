@@ -43,7 +43,8 @@ fn only_the_severity_is_coloured() {
 fn escapes_are_not_escaped_again() {
     let event = samples::hostile(b"/a\x1b[2J\n\\");
     let lines = text(&event, false);
-    assert!(lines.contains(r"/a\u{1b}[2J\n\\[4711] opened /a\u{1b}[2J\n\\: /a\u{1b}[2J\n\\"), "{lines}");
+    assert!(lines.contains("/a\\u{1b}[2J\\n\\\\[4711] opened /a\\u{1b}[2J\\n\\\\\n"), "{lines}");
+    assert!(lines.contains("why     /a\\u{1b}[2J\\n\\\\\n"), "{lines}");
 }
 
 #[test]
@@ -67,7 +68,8 @@ proptest! {
         let mut health = samples::context().health(samples::loss());
         health.message = raw;
         let mut lines = String::new();
-        for (event, count) in [(alert, 4), (also, 4), (started, 4), (health, 2)] {
+        let why = usize::from(alert.verdict.as_ref().is_some_and(|verdict| !verdict.detail.is_empty()));
+        for (event, count) in [(alert, 4 + why), (also, 4), (started, 4), (health, 2)] {
             let text = text(&event, false);
             prop_assert_eq!(text.lines().count(), count, "{}", text);
             lines += &text;
