@@ -130,7 +130,17 @@ mod tests {
         let (mut read, write) = io::pipe().unwrap();
         rustix::io::ioctl_fionbio(&write, true).unwrap();
         while rustix::io::write(&write, &[b'x'; 4096]).is_ok() {}
-        let writer = thread::spawn(move || write_patiently(&write, b"last"));
+        let (tell, told) = std::sync::mpsc::channel();
+        let writer = thread::spawn(move || {
+            tell.send(rustix::thread::gettid()).unwrap();
+            write_patiently(&write, b"last")
+        });
+        let stat = format!("/proc/self/task/{}/stat", told.recv().unwrap().as_raw_nonzero());
+        // The pipe does not block, so a writer that sleeps waits for room as it should.
+        while !writer.is_finished() && !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") S "))
+        {
+            thread::yield_now();
+        }
         let mut text = String::new();
         read.read_to_string(&mut text).unwrap();
         assert_eq!(writer.join().unwrap(), Ok(4));
