@@ -104,4 +104,15 @@ mod tests {
         assert_eq!(due[0].counters["alerts"], 7);
         assert!(health.due(None, emitted, 7).is_empty());
     }
+
+    #[test]
+    fn a_heartbeat_comes_after_its_interval() {
+        let long_ago = Instant::now().checked_sub(HEARTBEAT).unwrap();
+        let mut health = Health { last_beat: long_ago, ..Health::default() };
+        let due = health.due(None, EmitCounters::default(), 2);
+        assert_eq!(due.len(), 1);
+        assert_eq!((due[0].state, due[0].interval), (HealthState::Heartbeat, 60));
+        assert!(due[0].lost.is_empty());
+        assert!(health.due(None, EmitCounters::default(), 2).is_empty());
+    }
 }
