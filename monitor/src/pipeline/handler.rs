@@ -98,7 +98,8 @@ impl Handler {
         self.emitter.emit(self.context.access(class, access, facts, verdict));
     }
 
-    /// A port is a door only at some addresses: other things listen on the same numbers elsewhere.
+    /// A port is a door only at some addresses: other things listen on the same numbers elsewhere. A socket is one only to
+    /// those who connect: an attempt to open it as a file reaches a hook, and nobody.
     fn is_door(&self, target: &Target, access: &Access) -> bool {
         match (&target.what, &access.object) {
             (What::Port { destinations, .. }, Object::InetSocket(inet)) => destination_counts(
@@ -108,7 +109,8 @@ impl Handler {
                 inet,
                 access.actor.net_ns,
             ),
-            _ => true,
+            (What::Directory(_), Object::File(_)) | (What::Socket(_), Object::UnixSocket(_)) => true,
+            (What::Directory(_) | What::Socket(_) | What::Port { .. }, _) => false,
         }
     }
 

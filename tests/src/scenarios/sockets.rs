@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::{own_exe, trials};
-use crate::actor::{act, program, shell};
+use crate::actor::{act, program, run, shell};
 use crate::daemon::{Daemon, policy, socket};
 use crate::event::{at, expect};
 
@@ -25,6 +25,7 @@ pub fn all() -> Vec<Trial> {
             ("made_anew", made_anew),
             ("renamed_away", renamed_away),
             ("another_socket_is_silent", another_socket_is_silent),
+            ("opening_is_no_connect", opening_is_no_connect),
             ("not_a_socket", not_a_socket),
         ],
     )
@@ -152,6 +153,18 @@ fn another_socket_is_silent() -> Result<()> {
         || act(["unix", &path.to_string_lossy()]),
         &json!({"target": {"path": path}, "process": {"args": [program()?, "unix", path]}}),
     )?;
+    daemon.finish().map(drop)
+}
+
+/// The open fails, but gets as far as the hook for files; nobody talks to the runtime that way.
+fn opening_is_no_connect() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("runtime.sock");
+    let _listener = UnixListener::bind(&path)?;
+    let mut daemon = Daemon::start(&socket(&path, ""))?;
+    let opened = run(&program()?, ["open", &path.to_string_lossy(), "r"])?;
+    ensure!(!opened.status.success(), "a socket was opened");
+    daemon.silent_until(|| act(["unix", &path.to_string_lossy()]), &json!({"action": "connect"}))?;
     daemon.finish().map(drop)
 }
 
