@@ -55,6 +55,8 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Sta
 fn gaps(backend: Backend) -> Vec<String> {
     let mut gaps = vec![
         "changes of the manifest directory that open no file: rename, link, unlink, mount over it".to_owned(),
+        "connections and open files from before the start".to_owned(),
+        "connections that others open to this node's ports".to_owned(),
     ];
     if backend == Backend::Syscall {
         gaps.push("opens and unix connects through io_uring".to_owned());
