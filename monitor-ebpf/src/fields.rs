@@ -65,9 +65,18 @@ fields! {
 
     DentryParent = "dentry" ["d_parent"] Pointer("dentry");
     DentryInode = "dentry" ["d_inode"] Pointer("inode");
+    DentrySb = "dentry" ["d_sb"] Pointer("super_block");
     DentryName = "dentry" ["d_name.name"] Pointer("");
 
     VfsmountRoot = "vfsmount" ["mnt_root"] Pointer("dentry");
+    VfsmountFlags = "vfsmount" ["mnt_flags"] Int(4);
+    VfsmountSb = "vfsmount" ["mnt_sb"] Pointer("super_block");
+    SbType = "super_block" ["s_type"] Pointer("file_system_type");
+    FsTypeName = "file_system_type" ["name"] Pointer("");
+    PathMnt = "path" ["mnt"] Pointer("vfsmount");
+    PathDentry = "path" ["dentry"] Pointer("dentry");
+    IattrValid = "iattr" ["ia_valid"] Int(4);
+    IattrMode = "iattr" ["ia_mode"] Int(2);
     MountVfsmount = "mount" ["mnt"] Bytes(8);
     MountParent = "mount" ["mnt_parent"] Pointer("mount");
     MountMountpoint = "mount" ["mnt_mountpoint"] Pointer("dentry");
@@ -75,6 +84,7 @@ fields! {
     TaskTgid = "task_struct" ["tgid"] Int(4);
     TaskLeader = "task_struct" ["group_leader"] Pointer("task_struct");
     TaskParent = "task_struct" ["real_parent"] Pointer("task_struct");
+    TaskPtrace = "task_struct" ["ptrace"] Int(4);
     TaskStart = "task_struct" ["start_boottime", "real_start_time"] Int(8);
     TaskComm = "task_struct" ["comm"] Bytes(16);
     TaskMm = "task_struct" ["mm"] Pointer("mm_struct");
@@ -123,6 +133,9 @@ fields! {
 
     SocketSk = "socket" ["sk"] Pointer("sock");
     SockFamily = "sock" ["__sk_common.skc_family"] Int(2);
+    SockState = "sock" ["__sk_common.skc_state"] Int(1);
+    SockNet = "sock" ["__sk_common.skc_net.net"] Pointer("net");
+    SockError = "sock" ["sk_err"] Int(4);
     SockDport = "sock" ["__sk_common.skc_dport"] Int(2);
     SockNum = "sock" ["__sk_common.skc_num"] Int(2);
     SockDaddr = "sock" ["__sk_common.skc_daddr"] Int(4);

@@ -5,11 +5,17 @@
 #[cfg(target_arch = "bpf")]
 mod capture;
 #[cfg(target_arch = "bpf")]
+mod crossing;
+#[cfg(target_arch = "bpf")]
 mod hooks;
+#[cfg(target_arch = "bpf")]
+mod learned;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod matching;
+#[cfg(target_arch = "bpf")]
+mod news;
 #[cfg(target_arch = "bpf")]
 mod own;
 #[cfg(target_arch = "bpf")]

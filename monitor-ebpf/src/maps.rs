@@ -1,10 +1,13 @@
 //! All maps. The daemon fills the first group and reads the second.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use monitor_abi::counters::Counter;
-use monitor_abi::probe::{Gate, Own, Probe};
-use monitor_abi::watch::{NAMES_MAX, NameKey, OBJECTS_MAX, ObjectKey, PORTS_MAX, Watch};
+use monitor_abi::probe::{Gate, News, Own, Probe};
+use monitor_abi::watch::{
+    ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, NAMES_MAX, NameKey, OBJECTS_MAX,
+    ObjectKey, PORTS_MAX, Watch,
+};
 
 use crate::capture::scratch::Scratch;
 use crate::hooks::Hook;
@@ -22,7 +25,31 @@ pub static NAMES: HashMap<NameKey, u32> = HashMap::with_max_entries(NAMES_MAX, 0
 
 /// Target by TCP destination port, in host order.
 #[map]
-pub static PORTS: HashMap<u32, u32> = HashMap::with_max_entries(PORTS_MAX, 0);
+pub static PORTS: HashMap<u32, Watch> = HashMap::with_max_entries(PORTS_MAX, 0);
+
+/// Connections to watched ports that began on this node.
+#[map]
+pub static FLOWS: LruHashMap<FlowKey, u8> = LruHashMap::with_max_entries(FLOWS_MAX, 0);
+
+/// Executables that rules allow.
+#[map]
+pub static EXECUTABLES: HashMap<ObjectKey, u8> = HashMap::with_max_entries(EXECUTABLES_MAX, 0);
+
+/// Target by directory above it.
+#[map]
+pub static ANCESTORS: HashMap<ObjectKey, u32> = HashMap::with_max_entries(ANCESTORS_MAX, 0);
+
+/// Target by object that came into a watched tree since the daemon last looked.
+#[map]
+pub static LEARNED: LruHashMap<ObjectKey, u32> = LruHashMap::with_max_entries(LEARNED_MAX, 0);
+
+/// Written by the kernel side.
+#[map]
+pub static NEWS: Array<News> = Array::with_max_entries(1, 0);
+
+/// Written by the daemon.
+#[map]
+pub static NEWS_SEEN: Array<News> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static OWN: Array<Own> = Array::with_max_entries(1, 0);

@@ -2,11 +2,13 @@
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_abi::fields::Field;
+use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR};
 use monitor_abi::watch::{
-    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch, filter_slot,
+    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch,
+    filter_slot,
 };
 
-use crate::maps::{GATE, NAMES, OBJECTS, PORTS};
+use crate::maps::{ANCESTORS, GATE, NAMES, OBJECTS, PORTS};
 use crate::reader::{Kernel, Probe, Reader};
 
 /// The inode as a map key.
@@ -22,10 +24,12 @@ pub struct Match {
     pub target: u32,
     /// Names between the watched object and the one that was used.
     pub below: u32,
+    /// See the `HEAD_*` constants.
+    pub flags: u32,
 }
 
 #[inline(always)]
-fn lookup(key: &ObjectKey) -> Option<Watch> {
+pub fn lookup(key: &ObjectKey) -> Option<Watch> {
     let gate = GATE.get(0)?;
     let (word, bit) = filter_slot(key);
     if gate.filter.get(word)? & bit == 0 {
@@ -41,8 +45,14 @@ pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
     if let Some(watch) = lookup(&key::<R>(inode))
         && watch.flags & (WATCH_SELF | WATCH_TREE) != 0
     {
-        return Some(Match { target: watch.target, below: 0 });
+        return Some(Match { target: watch.target, below: 0, flags: 0 });
     }
+    above::<R>(dentry)
+}
+
+/// The target of a directory entry by the directories above it, whether or not anything is there.
+#[inline(always)]
+pub fn above<R: Reader>(dentry: Kernel) -> Option<Match> {
     let mut child = dentry;
     for depth in 0..TREE_DEPTH {
         let parent = R::pointer(child, Field::DentryParent);
@@ -57,13 +67,21 @@ pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
     None
 }
 
+/// The target below a directory: one of those, where there are more.
+#[inline(always)]
+pub fn below(inode: Kernel) -> Option<Match> {
+    // SAFETY: as in `lookup`.
+    let target = unsafe { ANCESTORS.get(key::<Probe>(inode)) }.copied()?;
+    Some(Match { target, below: 0, flags: HEAD_ANCESTOR })
+}
+
 /// The target of a socket in the file system: by inode, else by its name, so that a socket made anew is still watched.
 #[inline(always)]
 pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
     if let Some(watch) = lookup(&key::<Probe>(inode))
         && watch.flags & WATCH_SELF != 0
     {
-        return Some(Match { target: watch.target, below: 0 });
+        return Some(Match { target: watch.target, below: 0, flags: 0 });
     }
     inside::<Probe>(dentry, Probe::pointer(dentry, Field::DentryParent), 0, 0)
 }
@@ -71,16 +89,16 @@ pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
 /// The target of `child` through its parent directory: a watched tree (with `WATCH_TREE` in `flags`), or a watched name.
 /// `depth` is how many names lie below `child`.
 #[inline(always)]
-fn inside<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
+pub fn inside<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
     let dir = key::<R>(R::pointer(parent, Field::DentryInode));
     let watch = lookup(&dir)?;
     if watch.flags & flags != 0 {
-        return Some(Match { target: watch.target, below: depth + 1 });
+        return Some(Match { target: watch.target, below: depth + 1, flags: 0 });
     }
     if watch.flags & WATCH_NAMES == 0 {
         return None;
     }
-    Some(Match { target: name(dir, child)?, below: depth })
+    Some(Match { target: name(dir, child)?, below: depth, flags: 0 })
 }
 
 #[inline(never)]
@@ -101,7 +119,20 @@ fn name(dir: ObjectKey, child: Kernel) -> Option<u32> {
 /// The target of a TCP destination port.
 #[inline(always)]
 pub fn port(port: u16) -> Option<Match> {
+    let target = watched_port(port)?.target;
+    Some(Match { target, below: 0, flags: 0 })
+}
+
+/// The target of a TCP port of this node that others connect to.
+#[inline(always)]
+pub fn inbound_port(port: u16) -> Option<Match> {
+    let watch = watched_port(port)?;
+    let wanted = watch.flags & WATCH_INBOUND != 0;
+    wanted.then_some(Match { target: watch.target, below: 0, flags: HEAD_NO_ACTOR })
+}
+
+#[inline(always)]
+fn watched_port(port: u16) -> Option<Watch> {
     // SAFETY: as in `lookup`.
-    let target = unsafe { PORTS.get(u32::from(port)) }.copied()?;
-    Some(Match { target, below: 0 })
+    unsafe { PORTS.get(u32::from(port)) }.copied()
 }

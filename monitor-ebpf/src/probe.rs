@@ -19,6 +19,17 @@ impl Default for Gate {
     }
 }
 
+/// What changed on the node, counted by the kernel side. A second copy has the counts up to which the daemon has looked at the
+/// node; where the two differ, the hooks look further than they have to otherwise.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Mounts on watched objects and above them.
+    pub mounts: u32,
+    /// Objects that were added to the map of learned ones.
+    pub learned: u32,
+}
+
 /// The daemon as the kernel knows it. Its own accesses are left out by this, never by name.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +78,7 @@ pub const PROBE_UNIX: u32 = 1 << 1;
 pub const PROBE_INET: u32 = 1 << 2;
 
 const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 8);
+const _: () = assert!(size_of::<News>() == 8);
 const _: () = assert!(size_of::<Own>() == 48);
 const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());
 
@@ -74,6 +86,8 @@ const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKe
 mod user {
     // SAFETY: `#[repr(C)]`, only integers, no implicit padding: every bit pattern is a value and every byte is set.
     unsafe impl aya::Pod for super::Gate {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::News {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Own {}
     // SAFETY: as above.

@@ -5,7 +5,8 @@
 //! machine's byte order.
 //!
 //! A *path* section lists the names from the object upwards, each ended by a zero byte: the kernel finds them in that
-//! order and the daemon turns them round.
+//! order and the daemon turns them round. Where the kernel knew no mount, the path is that inside the file system, and its last
+//! name is `/`.
 
 /// The object is a [`FileObject`].
 pub const TAG_FILE: u32 = 1;
@@ -13,6 +14,18 @@ pub const TAG_FILE: u32 = 1;
 pub const TAG_UNIX: u32 = 2;
 /// The object is an [`InetObject`].
 pub const TAG_INET: u32 = 3;
+/// The object is a [`ChangeObject`].
+pub const TAG_CHANGE: u32 = 4;
+/// The object is a [`MountObject`].
+pub const TAG_MOUNT: u32 = 5;
+
+/// The object is a [`ProcessObject`].
+pub const TAG_PROCESS: u32 = 6;
+/// The object is an [`InetObject`] that says how a connection went which a record of its own began. There is no actor.
+pub const TAG_OUTCOME: u32 = 7;
+
+/// The kernel side does not know whose target it is.
+pub const TARGET_NONE: u32 = u32::MAX;
 
 /// Everything about the process that the kernel knows as numbers.
 #[repr(C)]
@@ -49,6 +62,8 @@ pub const ACTOR_EXE_DELETED: u32 = 1 << 1;
 pub const ACTOR_ARGS_TRUNCATED: u32 = 1 << 2;
 /// The argument list could not be read (paged out, or the process unmapped it).
 pub const ACTOR_ARGS_UNREADABLE: u32 = 1 << 3;
+/// Another process has control of it.
+pub const ACTOR_TRACED: u32 = 1 << 6;
 /// `auid` and `session` were read: this kernel keeps them.
 pub const ACTOR_HAS_AUDIT: u32 = 1 << 4;
 /// `cgroup_id` was read.
@@ -74,6 +89,14 @@ pub struct Head {
 
 /// Not all sections fitted, or a path had more than [`PATH_DEPTH`] names.
 pub const HEAD_TRUNCATED: u32 = 1;
+/// The object is a directory above watched ones; `target` is one of those.
+pub const HEAD_ANCESTOR: u32 = 1 << 1;
+/// The object lies beneath something that was just mounted over a directory above the target: maybe in the target, maybe beside it.
+pub const HEAD_ACROSS: u32 = 1 << 2;
+/// The object was handed over by another process, open.
+pub const HEAD_RECEIVED: u32 = 1 << 3;
+/// There is no actor: it happened in an interrupt.
+pub const HEAD_NO_ACTOR: u32 = 1 << 4;
 
 /// A file that was opened.
 #[repr(C)]
@@ -89,6 +112,56 @@ pub struct FileObject {
     pub mode: u32,
 }
 
+/// A file or a directory entry that was changed without being opened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ChangeObject {
+    /// Zero for what does not exist yet.
+    pub ino: u64,
+    pub dev: u32,
+    /// See the `CHANGE_*` constants.
+    pub kind: u32,
+    /// `inode->i_mode`, or the mode of what is made.
+    pub mode: u32,
+    /// See the `PLACE_*` constants.
+    pub place: u32,
+}
+
+pub const CHANGE_CREATE: u32 = 1;
+pub const CHANGE_MKDIR: u32 = 2;
+pub const CHANGE_MKNOD: u32 = 3;
+pub const CHANGE_SYMLINK: u32 = 4;
+pub const CHANGE_LINK: u32 = 5;
+pub const CHANGE_UNLINK: u32 = 6;
+pub const CHANGE_RMDIR: u32 = 7;
+pub const CHANGE_RENAME: u32 = 8;
+pub const CHANGE_EXCHANGE: u32 = 9;
+pub const CHANGE_TRUNCATE: u32 = 10;
+pub const CHANGE_MODE: u32 = 11;
+pub const CHANGE_OWNER: u32 = 12;
+pub const CHANGE_XATTR: u32 = 13;
+
+/// The object section is the new place of a rename or link, the other section where it comes from.
+pub const PLACE_NEW: u32 = 1;
+/// The object section is the old place, the other section where it goes.
+pub const PLACE_OLD: u32 = 2;
+
+/// A mount on a watched object, or the end of one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MountObject {
+    /// Of what is mounted on.
+    pub ino: u64,
+    pub dev: u32,
+    /// 1 for the end of a mount.
+    pub umount: u32,
+    /// The flags of mount(2); zero for move_mount(2).
+    pub flags: u64,
+    /// 1 when other mount namespaces get the mount, too.
+    pub shared: u32,
+    pub pad: u32,
+}
+
 /// A unix socket that was connected to, named by the peer's end.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,6 +170,22 @@ pub struct UnixObject {
     pub dev: u32,
     /// The process that made the listening socket; 0 when unknown.
     pub peer_tgid: u32,
+    /// Why the connect failed; 0 when it did not, or has not yet.
+    pub errno: u32,
+    pub pad: u32,
+}
+
+/// A process that another took control of.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessObject {
+    pub start: u64,
+    pub exe_ino: u64,
+    pub exe_dev: u32,
+    /// See the `ACTOR_*` constants.
+    pub flags: u32,
+    pub tgid: u32,
+    pub pad: u32,
 }
 
 /// A TCP connection. Addresses are in network order; IPv4 is written as v4-mapped IPv6. Ports are in host order.
@@ -109,6 +198,12 @@ pub struct InetObject {
     pub dst_port: u16,
     /// 1 when the peer opened the connection.
     pub inbound: u32,
+    /// The network namespace of the socket, which is not always the actor's.
+    pub net_ns: u32,
+    /// Of a failed connection, in the record of its outcome.
+    pub errno: u32,
+    /// The same in all records of one connection.
+    pub sock: u64,
 }
 
 /// Path of the actor's executable.
@@ -123,6 +218,13 @@ pub const SECTION_OBJECT: u16 = 4;
 pub const SECTION_CGROUP: u16 = 5;
 /// An [`Ancestor`], followed by the path of its executable; nearest ancestor first.
 pub const SECTION_ANCESTOR: u16 = 6;
+
+/// The other end of a rename or link, as `SECTION_OBJECT`.
+pub const SECTION_OTHER: u16 = 7;
+/// What is mounted, as the actor named it: one name.
+pub const SECTION_SOURCE: u16 = 8;
+/// Type of the file system that is mounted: one name.
+pub const SECTION_FSTYPE: u16 = 9;
 
 /// The parent or an earlier ancestor.
 #[repr(C)]
@@ -157,6 +259,9 @@ pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX;
 const _: () = assert!(size_of::<Actor>() == 104);
 const _: () = assert!(size_of::<Head>() == 136);
 const _: () = assert!(size_of::<FileObject>() == 24);
-const _: () = assert!(size_of::<UnixObject>() == 16);
-const _: () = assert!(size_of::<InetObject>() == 40);
+const _: () = assert!(size_of::<ChangeObject>() == 24);
+const _: () = assert!(size_of::<MountObject>() == 32);
+const _: () = assert!(size_of::<UnixObject>() == 24);
+const _: () = assert!(size_of::<InetObject>() == 56);
 const _: () = assert!(size_of::<Ancestor>() == 48);
+const _: () = assert!(size_of::<ProcessObject>() == 32);

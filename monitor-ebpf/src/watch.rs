@@ -33,6 +33,19 @@ pub const WATCH_TREE: u32 = 1 << 1;
 /// Some names directly inside the directory are watched: look into the map of names.
 pub const WATCH_NAMES: u32 = 1 << 2;
 
+/// Connections from elsewhere to the port are accesses, too.
+pub const WATCH_INBOUND: u32 = 1 << 3;
+
+/// A TCP connection that began on this node: what an accepted one looks like from the other end.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowKey {
+    pub src: [u8; 16],
+    pub dst: [u8; 16],
+    pub src_port: u16,
+    pub dst_port: u16,
+}
+
 /// Longest file name in the map of names. A longer name can only be watched by object.
 pub const NAME_MAX: usize = 64;
 
@@ -76,14 +89,19 @@ pub const fn filter_slot(key: &ObjectKey) -> (usize, u64) {
     ((hash >> 6) as usize & (FILTER_WORDS - 1), 1 << (hash & 63))
 }
 
-/// How many objects, names and ports fit.
+/// How many objects, names, ports, ancestors and learned objects fit.
 pub const OBJECTS_MAX: u32 = 4096;
 pub const NAMES_MAX: u32 = 512;
 pub const PORTS_MAX: u32 = 64;
+pub const ANCESTORS_MAX: u32 = 512;
+pub const LEARNED_MAX: u32 = 4096;
+pub const FLOWS_MAX: u32 = 4096;
+pub const EXECUTABLES_MAX: u32 = 1024;
 
 const _: () = assert!(size_of::<ObjectKey>() == 16);
 const _: () = assert!(size_of::<Watch>() == 8);
 const _: () = assert!(size_of::<NameKey>() == 80);
+const _: () = assert!(size_of::<FlowKey>() == 36);
 
 #[cfg(feature = "user")]
 mod user {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 pub use monitor_abi::watch::ObjectKey;
 
-use crate::model::Action;
+use crate::model::{Action, Group};
 
 /// Index into the table of targets, as the kernel side echoes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub struct Access {
     pub target: TargetId,
     pub action: Action,
     pub object: Object,
+    pub outcome: Outcome,
+    /// Nobody's for what comes from elsewhere.
     pub actor: Actor,
     /// Some part did not fit into the record.
     pub truncated: bool,
@@ -28,8 +30,21 @@ pub struct Access {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     File(FileObject),
+    Mount(MountObject),
     UnixSocket(UnixObject),
     InetSocket(InetObject),
+    Process(ProcessObject),
+}
+
+/// How the attempt ended, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outcome {
+    /// The hook runs before the end.
+    #[default]
+    Unknown,
+    Success,
+    /// With this error number.
+    Failure(i32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +52,36 @@ pub struct FileObject {
     pub key: ObjectKey,
     /// Path inside the mount namespace it was opened in, which is not always the node's.
     pub path_seen: Vec<u8>,
+    /// Path inside its file system, where the kernel knew no mount.
+    pub path_inside: Vec<u8>,
+    /// The other place of a rename or link.
+    pub other: Option<OtherPlace>,
     pub read: bool,
     pub write: bool,
     pub directory: bool,
+}
+
+/// Where something comes from or goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherPlace {
+    /// Path inside its file system.
+    pub path_inside: Vec<u8>,
+    /// It is the place it comes from.
+    pub is_source: bool,
+}
+
+/// A mount over a target, or the end of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountObject {
+    /// What is covered.
+    pub key: ObjectKey,
+    pub path_seen: Vec<u8>,
+    /// As the actor named it, or where it was before. Empty when unknown.
+    pub source: Vec<u8>,
+    /// Empty for a bind mount.
+    pub fstype: Vec<u8>,
+    /// Other mount namespaces get the mount, too.
+    pub shared: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +90,8 @@ pub struct UnixObject {
     pub path_seen: Vec<u8>,
     /// The process that listens, when known.
     pub peer_pid: Option<u32>,
-    pub errno: Option<i32>,
+    /// Path that the actor named, where no socket was reached.
+    pub path_named: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +101,17 @@ pub struct InetObject {
     pub dst_ip: IpAddr,
     pub dst_port: u16,
     pub inbound: bool,
+    /// The network namespace of the socket, which is not always the actor's.
+    pub net_ns: u32,
+}
+
+/// A process that another took control of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessObject {
+    pub pid: u32,
+    /// Nanoseconds since boot.
+    pub start: u64,
+    pub exe: Executable,
 }
 
 /// The process that did it.
@@ -73,6 +127,8 @@ pub struct Actor {
     pub args: Option<Vec<Vec<u8>>>,
     pub args_truncated: bool,
     pub cwd: Vec<u8>,
+    /// Another process has control of it.
+    pub traced: bool,
     pub uid: u32,
     pub euid: u32,
     pub gid: u32,
@@ -109,6 +165,35 @@ pub struct Ancestor {
     pub uid: u32,
     pub comm: Vec<u8>,
     pub exe: Executable,
+}
+
+impl Access {
+    /// The group a policy rule names the access by; `None` for what no rule can allow.
+    pub fn group(&self) -> Option<Group> {
+        match self.action {
+            Action::Open => Some(Group::Read),
+            Action::Create
+            | Action::Write
+            | Action::Truncate
+            | Action::Rename
+            | Action::Link
+            | Action::Symlink
+            | Action::Unlink
+            | Action::Chmod
+            | Action::Chown
+            | Action::Setxattr
+            | Action::Mount
+            | Action::Umount => Some(Group::Write),
+            Action::Connect => Some(Group::Connect),
+            Action::Accept => Some(Group::Accept),
+            Action::Receive => Some(match &self.object {
+                Object::File(file) if file.write => Group::Write,
+                Object::File(_) | Object::Mount(_) => Group::Read,
+                Object::UnixSocket(_) | Object::InetSocket(_) | Object::Process(_) => Group::Connect,
+            }),
+            Action::Ptrace => None,
+        }
+    }
 }
 
 impl Executable {

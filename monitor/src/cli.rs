@@ -113,6 +113,7 @@ pub enum FormatName {
 pub enum BackendName {
     Auto,
     Fentry,
+    Kprobe,
     Syscall,
 }
 
@@ -122,6 +123,7 @@ impl BackendName {
         match self {
             Self::Auto => None,
             Self::Fentry => Some(Backend::Fentry),
+            Self::Kprobe => Some(Backend::Kprobe),
             Self::Syscall => Some(Backend::Syscall),
         }
     }

@@ -2,32 +2,50 @@
 
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
 
-use crate::access::{Access, Object};
+use crate::access::{Access, Actor, FileObject, Object, TargetId};
 use crate::decode::Decoded;
 use crate::event::Facts;
+use crate::node::Namespaces;
 use crate::target::Target;
-use crate::watch::Keeper;
+use crate::watch::{Hint, Keeper};
 
 /// The object's path on the node, the actor's unit, whether a destination is this node.
-pub fn facts(decoded: &Decoded, target: &Target, keeper: &Keeper, node_addresses: &[IpAddr]) -> Facts {
-    let Decoded { access, below } = decoded;
-    let Access { target: id, object, actor, .. } = access;
+pub fn facts(
+    decoded: &Decoded,
+    target: &Target,
+    id: TargetId,
+    keeper: &Keeper,
+    node: Namespaces,
+    node_addresses: &[IpAddr],
+) -> Facts {
+    let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _ } = decoded;
+    let Access { object, actor, .. } = access;
+    let plan = keeper.plan();
+    let on_node = actor.mnt_ns == node.mnt;
+    let hint = Hint { target: id, below: *below, ancestor: *ancestor, across: *across, on_node };
+    let other = match object {
+        Object::File(FileObject { key, other: Some(other), .. }) => Some(plan.other(key.dev, other)),
+        _ => None,
+    };
     let path = match object {
-        Object::File(file) => keeper.path_on_node(*id, file, *below),
+        Object::File(file) => plan.file(target, hint, file),
+        Object::Mount(mount) => plan.mount(target, hint, mount),
         Object::UnixSocket(_) => target.path().map(std::path::Path::to_owned),
-        Object::InetSocket(_) => None,
+        Object::InetSocket(_) | Object::Process(_) => None,
     };
     let local = match object {
         Object::InetSocket(inet) => is_local(inet.dst_ip, node_addresses),
-        Object::File(_) | Object::UnixSocket(_) => true,
+        Object::File(_) | Object::Mount(_) | Object::UnixSocket(_) | Object::Process(_) => true,
     };
-    Facts {
-        path: path.map(|path| path.into_os_string().into_vec()).unwrap_or_default(),
-        unit: unit(&actor.cgroup),
-        local,
-        errors: Vec::new(),
-    }
+    let bytes = |path: Option<PathBuf>| path.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
+    Facts { path: bytes(path), other: bytes(other), unit: unit(&actor.cgroup), local, errors: Vec::new() }
+}
+
+/// What can be said where the object is known already.
+pub fn of_actor(actor: &Actor) -> Facts {
+    Facts { unit: unit(&actor.cgroup), local: true, ..Facts::default() }
 }
 
 fn is_local(address: IpAddr, node_addresses: &[IpAddr]) -> bool {

@@ -61,8 +61,32 @@ pub enum Action {
     Create,
     /// Opened for writing.
     Write,
+    /// Cut or grown to a size.
+    Truncate,
+    /// Got another name, or took the name of the target.
+    Rename,
+    /// Got one more name.
+    Link,
+    /// Made as a symbolic link.
+    Symlink,
+    /// A name was removed.
+    Unlink,
+    Chmod,
+    Chown,
+    /// Extended attributes or access control lists.
+    Setxattr,
+    /// Covered by a mount.
+    Mount,
+    /// A mount that covered it was taken away.
+    Umount,
     /// Connected to.
     Connect,
+    /// A connection from elsewhere was accepted.
+    Accept,
+    /// Taken over from another process, open or connected.
+    Receive,
+    /// A process that is expected to use it was taken control of.
+    Ptrace,
 }
 
 impl Action {
@@ -71,16 +95,20 @@ impl Action {
             Self::Open => "open",
             Self::Create => "create",
             Self::Write => "write",
+            Self::Truncate => "truncate",
+            Self::Rename => "rename",
+            Self::Link => "link",
+            Self::Symlink => "symlink",
+            Self::Unlink => "unlink",
+            Self::Chmod => "chmod",
+            Self::Chown => "chown",
+            Self::Setxattr => "setxattr",
+            Self::Mount => "mount",
+            Self::Umount => "umount",
             Self::Connect => "connect",
-        }
-    }
-
-    /// The group a policy rule names the action by.
-    pub const fn group(self) -> Group {
-        match self {
-            Self::Open => Group::Read,
-            Self::Create | Self::Write => Group::Write,
-            Self::Connect => Group::Connect,
+            Self::Accept => "accept",
+            Self::Receive => "receive",
+            Self::Ptrace => "ptrace",
         }
     }
 }
@@ -98,6 +126,7 @@ pub enum Group {
     Read,
     Write,
     Connect,
+    Accept,
 }
 
 impl Group {
@@ -106,6 +135,7 @@ impl Group {
             Self::Read => "read",
             Self::Write => "write",
             Self::Connect => "connect",
+            Self::Accept => "accept",
         }
     }
 }
@@ -139,6 +169,8 @@ impl Severity {
 pub enum Backend {
     /// fentry on `security_*`, BTF tracepoints.
     Fentry,
+    /// kprobes on the same functions, raw tracepoints.
+    Kprobe,
     /// Raw tracepoints only: what a system call left behind.
     Syscall,
 }
@@ -147,6 +179,7 @@ impl Backend {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Fentry => "fentry",
+            Self::Kprobe => "kprobe",
             Self::Syscall => "syscall",
         }
     }

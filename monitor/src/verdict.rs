@@ -26,6 +26,10 @@ pub enum Reason {
     ExeNotNodeFile,
     /// The executable matches, the user id does not.
     UidMismatch,
+    /// Another process has control of the one that a rule allows, or was about to take it.
+    ProcessControlled,
+    /// No rule expects connections from that address.
+    SourceMismatch,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

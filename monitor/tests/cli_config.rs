@@ -205,7 +205,7 @@ fn wrong_usage_is_exit_code_2() {
         &["run", "--duration", "3x"],
         &["run", "--duration", "0s"],
         &["run", "--format", "xml"],
-        &["run", "--backend", "kprobe"],
+        &["run", "--backend", "ptrace"],
     ] {
         assert!(!refused(&bypassd(args).output().unwrap()).is_empty(), "{args:?}");
     }

@@ -89,11 +89,11 @@ impl Daemon {
         &self.seen
     }
 
-    /// The next alert, in order.
+    /// The next alert about another process than this one, in order: tests change watched directories themselves.
     pub fn alert(&mut self) -> Result<Value> {
         let deadline = deadline();
         loop {
-            let mut alerts = self.seen.iter().filter(|event| event["kind"] == "alert");
+            let mut alerts = self.seen.iter().filter(|event| is_alert(event));
             if let Some(alert) = alerts.nth(self.alerts_taken).cloned() {
                 self.alerts_taken += 1;
                 return Ok(alert);
@@ -126,7 +126,7 @@ impl Daemon {
         let taken = self.alerts_taken;
         let (status, events) = self.stop(Signal::TERM)?;
         ensure!(status.success(), "the daemon ended with {status}");
-        let alerts: Vec<_> = events.iter().filter(|event| event["kind"] == "alert").collect();
+        let alerts: Vec<_> = events.iter().filter(|event| is_alert(event)).collect();
         if let Some(extra) = alerts.get(taken) {
             bail!("an alert that nobody expected: {extra:#}");
         }
@@ -151,6 +151,9 @@ impl Daemon {
         let Some(status) = self.child.try_wait_for(patience())? else {
             return Err(self.trouble("the daemon does not end"));
         };
+        if std::env::var_os("BYPASSD_LOG").is_some() {
+            eprint!("{}", fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default());
+        }
         let last = self.seen.last().context("no event")?;
         ensure!(last["lifecycle"]["state"] == "stopping", "last event: {last:#}");
         Ok((status, std::mem::take(&mut self.seen)))
@@ -181,6 +184,10 @@ impl Daemon {
         let stderr = fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default();
         anyhow!("{what}; {} events so far, stderr: {stderr}", self.seen.len())
     }
+}
+
+fn is_alert(event: &Value) -> bool {
+    event["kind"] == "alert" && event["process"]["pid"] != std::process::id()
 }
 
 /// Until when something that is waited for has to come.

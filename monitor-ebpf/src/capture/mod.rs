@@ -8,14 +8,14 @@
 
 pub mod ancestors;
 mod args;
-mod path;
+pub mod path;
 pub mod scratch;
 pub mod task;
 
 use aya_ebpf::helpers::bpf_get_current_task;
 use monitor_abi::counters::Counter;
 use monitor_abi::fields::Field;
-use monitor_abi::record::{SECTION_CWD, SECTION_EXE, SECTION_OBJECT};
+use monitor_abi::record::{Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT};
 
 use self::scratch::Scratch;
 use crate::hooks::Hook;
@@ -37,7 +37,19 @@ pub struct Found {
 /// Describes the access and hands it over; `fill` writes the object where it belongs in the record.
 #[inline(always)]
 pub fn access<T>(hook: Hook, found: &Found, fill: impl FnOnce(&mut T)) {
-    if own::is_own() {
+    access_with(hook, found, fill, |_, _| {});
+}
+
+/// The same with sections of its own, which `more` adds to the scratch space of the hook's number.
+#[inline(always)]
+pub fn access_with<T>(
+    hook: Hook,
+    found: &Found,
+    fill: impl FnOnce(&mut T),
+    more: impl FnOnce(u32, &mut Scratch),
+) {
+    let has_actor = found.matched.flags & HEAD_NO_ACTOR == 0;
+    if has_actor && own::is_own() {
         count(Counter::Own);
         return;
     }
@@ -47,14 +59,21 @@ pub fn access<T>(hook: Hook, found: &Found, fill: impl FnOnce(&mut T)) {
         count(Counter::LostInternal);
         return;
     };
-    if !scratch.begin(found.tag, found.matched) {
+    if !scratch.begin(found) {
         count(Counter::LostBusy);
         return;
     }
     fill(scratch.object());
-    capture_process(hook);
+    if has_actor {
+        capture_process(hook);
+    } else {
+        scratch.head().actor = Actor::default();
+    }
     path::section(hook, SECTION_OBJECT, found.mnt, found.dentry);
-    ancestors::collect(hook);
+    more(hook, scratch);
+    if has_actor {
+        ancestors::collect(hook);
+    }
     ring::emit(scratch);
     scratch.end();
 }

@@ -6,8 +6,8 @@ use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
 use monitor_abi::record::{ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, SECTIONS_MAX};
 
+use super::Found;
 use crate::maps::SCRATCH;
-use crate::matching::Match;
 use crate::reader::Kernel;
 
 const SECTIONS: usize = size_of::<Head>() + OBJECT_MAX;
@@ -55,7 +55,7 @@ impl Scratch {
 
     /// Starts a record. `false` when the hook is already at it: it interrupted itself on this CPU.
     #[inline(always)]
-    pub fn begin(&mut self, tag: u32, matched: Match) -> bool {
+    pub fn begin(&mut self, found: &Found) -> bool {
         // SAFETY: a plain field; volatile because the value can change under an interrupt.
         if unsafe { ptr::read_volatile(&raw const self.busy) } != 0 {
             return false;
@@ -65,11 +65,11 @@ impl Scratch {
         // SAFETY: the helper has no precondition.
         let time = unsafe { bpf_ktime_get_boot_ns() };
         let head = self.head();
-        head.tag = tag;
+        head.tag = found.tag;
         head.time = time;
-        head.target = matched.target;
-        head.flags = 0;
-        head.below = matched.below;
+        head.target = found.matched.target;
+        head.flags = found.matched.flags;
+        head.below = found.matched.below;
         head.pad = 0;
         true
     }
@@ -151,6 +151,14 @@ impl Scratch {
             self.used = self.used().wrapping_add(length as u32);
         }
         true
+    }
+
+    /// Appends a section of one name.
+    #[inline(always)]
+    pub fn name_section(&mut self, kind: u16, name: Kernel) {
+        let start = self.open(kind);
+        self.push_name(name);
+        self.close(start);
     }
 
     /// Appends user memory. `false` when it cannot be read or there is no room left.

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::Namespaces;
-use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, ACTOR_NO_MM};
+use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, ACTOR_NO_MM, ACTOR_TRACED};
 
 use super::scratch::Scratch;
 use crate::matching;
@@ -23,6 +23,9 @@ pub fn describe(scratch: &mut Scratch, task: Kernel) {
     actor.exe_ino = key.ino;
     actor.exe_dev = key.dev;
     actor.flags = exe_flags(task, inode);
+    if Probe::read::<u32>(task, Field::TaskPtrace) != 0 {
+        actor.flags |= ACTOR_TRACED;
+    }
     actor.tgid = (id >> 32) as u32;
     actor.tid = id as u32;
     actor.uid = Probe::read(cred, Field::CredUid);

@@ -1,26 +1,28 @@
 //! A file is opened. Reached by every way to open one: open(2) and its kin, io_uring, handles, the kernel's own readers.
 
-use aya_ebpf::macros::fentry;
-use aya_ebpf::programs::FEntryContext;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_FILE;
 use monitor_abi::record::{FileObject, TAG_FILE};
 
 use super::Hook;
+use super::attach::{Arguments, function};
 use crate::capture::{self, Found};
 use crate::matching::{self, Match};
-use crate::own;
-use crate::reader::{Kernel, Probe, Reader, Typed};
+use crate::reader::{Kernel, Probe, Reader};
+use crate::{crossing, learned, own};
 
 /// `FMODE_CREATED`: this open made the file.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/fs.h#L161>
 const FMODE_CREATED: u32 = 1 << 20;
 
-/// `int security_file_open(struct file *file)`
-#[fentry(function = "security_file_open")]
-pub fn file_open_fentry(ctx: FEntryContext) -> i32 {
-    opened::<Typed>(ctx.arg(0), Hook::FileOpen);
-    0
+function! {
+    /// `int security_file_open(struct file *file)`
+    "security_file_open", file_open_fentry, file_open_kprobe, entered
+}
+
+#[inline(always)]
+fn entered<A: Arguments>(ctx: &A) {
+    opened::<A::Reader>(ctx.pointer(0), Hook::FileOpen);
 }
 
 #[inline(always)]
@@ -30,16 +32,22 @@ pub fn opened<R: Reader>(file: Kernel, hook: Hook) {
     if own::is_probe() {
         own::answer(PROBE_FILE, matching::key::<R>(inode), 0);
     }
-    if let Some(found) = matching::file::<R>(inode, dentry) {
+    let found = matching::file::<R>(inode, dentry)
+        .or_else(|| learned::find(inode))
+        .or_else(|| crossing::find(file, dentry));
+    if let Some(found) = found {
         report(file, found, hook);
     }
 }
 
 #[inline(never)]
-fn report(file: Kernel, matched: Match, hook: Hook) {
+pub fn report(file: Kernel, matched: Match, hook: Hook) {
     let inode = Probe::pointer(file, Field::FileInode);
     let key = matching::key::<Probe>(inode);
     let mode: u32 = Probe::read(file, Field::FileMode);
+    if mode & FMODE_CREATED != 0 {
+        learned::learn(inode, matched.target);
+    }
     let found = Found {
         tag: TAG_FILE,
         matched,

@@ -1,22 +1,27 @@
 //! A TCP socket changes state. `CLOSE` to `SYN_SENT` is a connect in the context of the process that asked for it, whichever
-//! call it used: connect, TCP fast open, MPTCP, io_uring.
+//! call it used: connect, TCP fast open, MPTCP, io_uring. What becomes of it, and connections from elsewhere, happen in interrupts, where
+//! the current process is anyone.
 
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_INET;
-use monitor_abi::record::{InetObject, TAG_INET};
-use monitor_abi::watch::ObjectKey;
+use monitor_abi::record::{HEAD_NO_ACTOR, InetObject, TAG_INET, TAG_OUTCOME};
+use monitor_abi::watch::{FlowKey, ObjectKey};
 
 use super::Hook;
+use super::attach::Arguments;
 use crate::capture::{self, Found};
+use crate::maps::FLOWS;
 use crate::matching::{self, Match};
 use crate::own;
-use crate::reader::{Kernel, Probe, Reader, Typed, address, has, value};
+use crate::reader::{Kernel, Probe, Reader, address, has, value};
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/net/tcp_states.h#L12>
-const TCP_SYN_SENT: i32 = 2;
-const TCP_CLOSE: i32 = 7;
+const TCP_ESTABLISHED: u32 = 1;
+const TCP_SYN_SENT: u32 = 2;
+const TCP_SYN_RECV: u32 = 3;
+const TCP_CLOSE: u32 = 7;
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/socket.h#L191>
 const AF_INET: u16 = 2;
@@ -24,42 +29,113 @@ const AF_INET: u16 = 2;
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn inet_state_btf(ctx: BtfTracePointContext) -> i32 {
-    changed::<Typed>(ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    changed(&ctx);
     0
 }
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub fn inet_state_raw(ctx: RawTracePointContext) -> i32 {
-    changed::<Probe>(ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    changed(&ctx);
     0
 }
 
 #[inline(always)]
-fn changed<R: Reader>(sk: Kernel, old: i32, new: i32) {
-    if old != TCP_CLOSE || new != TCP_SYN_SENT {
-        return;
+fn changed<A: Arguments>(ctx: &A) {
+    let (sk, old, new) = (ctx.pointer(0), ctx.argument(1) as u32, ctx.argument(2) as u32);
+    match (old, new) {
+        (TCP_CLOSE, TCP_SYN_SENT) => begun(sk, u16::from_be(A::Reader::read(sk, Field::SockDport))),
+        (TCP_SYN_SENT, TCP_ESTABLISHED | TCP_CLOSE) => {
+            ended(sk, u16::from_be(A::Reader::read(sk, Field::SockDport)), new == TCP_ESTABLISHED);
+        }
+        (TCP_SYN_RECV, TCP_ESTABLISHED) => accepted(sk, A::Reader::read(sk, Field::SockNum)),
+        _ => {}
     }
-    let port = u16::from_be(R::read(sk, Field::SockDport));
+}
+
+#[inline(always)]
+fn begun(sk: Kernel, port: u16) {
     if own::is_probe() {
         own::answer(PROBE_INET, ObjectKey::default(), port);
     }
-    if let Some(found) = matching::port(port) {
-        report(sk, found, port);
+    if let Some(matched) = matching::port(port) {
+        report(sk, matched, Hook::InetState, TAG_INET);
+    }
+}
+
+/// The connection stands, or is refused.
+#[inline(always)]
+fn ended(sk: Kernel, port: u16, established: bool) {
+    let Some(mut matched) = matching::port(port) else { return };
+    if established {
+        remember(sk);
+    }
+    matched.flags |= HEAD_NO_ACTOR;
+    report(sk, matched, Hook::InetOutcome, TAG_OUTCOME);
+}
+
+/// A connection from elsewhere stands. One from this node was reported where it began.
+#[inline(always)]
+fn accepted(sk: Kernel, port: u16) {
+    if let Some(matched) = matching::inbound_port(port)
+        && !is_remembered(sk)
+    {
+        report(sk, matched, Hook::InetAccept, TAG_INET);
+    }
+}
+
+/// VERIFIER: a function of its own, because a key on the stack of the hook would leave too little of it for the capture.
+#[inline(never)]
+fn remember(sk: Kernel) {
+    // What the map forgets is reported from both ends.
+    let _ = FLOWS.insert(flow(sk, false), 1, 0);
+}
+
+/// VERIFIER: as above.
+#[inline(never)]
+fn is_remembered(sk: Kernel) -> bool {
+    // SAFETY: only its presence counts.
+    unsafe { FLOWS.get(flow(sk, true)) }.is_some()
+}
+
+/// A connected socket that someone has, however they came by it.
+#[inline(always)]
+pub fn held(sk: Kernel, flags: u32, hook: Hook) {
+    if u32::from(Probe::read::<u8>(sk, Field::SockState)) != TCP_ESTABLISHED {
+        return;
+    }
+    if let Some(mut matched) = matching::port(u16::from_be(Probe::read(sk, Field::SockDport))) {
+        matched.flags |= flags;
+        report(sk, matched, hook, TAG_INET);
     }
 }
 
 #[inline(never)]
-fn report(sk: Kernel, matched: Match, port: u16) {
-    let found = Found { tag: TAG_INET, matched, mnt: core::ptr::null(), dentry: core::ptr::null() };
-    capture::access(Hook::InetState, &found, |object: &mut InetObject| {
+fn report(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
+    let found = Found { tag, matched, mnt: core::ptr::null(), dentry: core::ptr::null() };
+    capture::access(hook, &found, |object: &mut InetObject| {
         ip(&mut object.src, sk, Field::SockSaddr, Field::SockSaddr6);
         ip(&mut object.dst, sk, Field::SockDaddr, Field::SockDaddr6);
         // Zero where the kernel chooses the port: it does so only after this change of state.
         object.src_port = Probe::read(sk, Field::SockNum);
-        object.dst_port = port;
-        object.inbound = 0;
+        object.dst_port = u16::from_be(Probe::read(sk, Field::SockDport));
+        object.inbound = u32::from(tag == TAG_INET && matched.flags & HEAD_NO_ACTOR != 0);
+        object.net_ns = Probe::read(Probe::pointer(sk, Field::SockNet), Field::NetNsInum);
+        object.errno = Probe::read(sk, Field::SockError);
+        object.sock = sk as u64;
     });
+}
+
+/// The connection as the end that began it sees it; from the other end, turned round.
+#[inline(always)]
+fn flow(sk: Kernel, other_end: bool) -> FlowKey {
+    let mut key = FlowKey::default();
+    let (own, peer) = if other_end { (&mut key.dst, &mut key.src) } else { (&mut key.src, &mut key.dst) };
+    ip(own, sk, Field::SockSaddr, Field::SockSaddr6);
+    ip(peer, sk, Field::SockDaddr, Field::SockDaddr6);
+    let (own, peer) = (Probe::read(sk, Field::SockNum), u16::from_be(Probe::read(sk, Field::SockDport)));
+    (key.src_port, key.dst_port) = if other_end { (peer, own) } else { (own, peer) };
+    key
 }
 
 /// An address as IPv6. A v6 socket that talks v4-mapped holds the mapped address in its v6 member already.

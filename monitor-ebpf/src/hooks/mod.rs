@@ -1,11 +1,18 @@
 //! Where the kernel calls us. Each file holds one body and its entry for each way to attach.
 
+mod attach;
+mod attributes;
 mod daemon;
+mod entry;
 mod file_open;
 mod inet_state;
+mod mounts;
+mod ptrace;
+mod receive;
 mod sys_exit;
 mod syscalls;
 mod unix_connect;
+mod unix_refused;
 
 /// Index of a hook's scratch space.
 #[derive(Clone, Copy)]
@@ -15,8 +22,27 @@ pub enum Hook {
     UnixConnect,
     InetState,
     SysExit,
+    InodeCreate,
+    InodeMkdir,
+    InodeMknod,
+    InodeSymlink,
+    InodeLink,
+    InodeUnlink,
+    InodeRmdir,
+    InodeRename,
+    InodeSetattr,
+    InodeSetxattr,
+    InodeSetAcl,
+    SbMount,
+    MoveMount,
+    SbUmount,
+    FileReceive,
+    Ptrace,
+    UnixRefused,
+    InetOutcome,
+    InetAccept,
 }
 
 impl Hook {
-    pub const COUNT: u32 = Self::SysExit as u32 + 1;
+    pub const COUNT: u32 = Self::InetAccept as u32 + 1;
 }

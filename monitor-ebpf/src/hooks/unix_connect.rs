@@ -1,23 +1,25 @@
 //! A stream or seqpacket unix socket is connected to a listening one. The object is the peer's, so the path the actor
 //! named, its links and mounts do not matter.
 
-use aya_ebpf::macros::fentry;
-use aya_ebpf::programs::FEntryContext;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_UNIX;
 use monitor_abi::record::{TAG_UNIX, UnixObject};
 
 use super::Hook;
+use super::attach::{Arguments, function};
 use crate::capture::{self, Found, task};
 use crate::matching::{self, Match};
 use crate::own;
 use crate::reader::{Kernel, Probe, Reader};
 
-/// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
-#[fentry(function = "security_unix_stream_connect")]
-pub fn unix_connect_fentry(ctx: FEntryContext) -> i32 {
-    connected(ctx.arg(1), ctx.arg(1), Hook::UnixConnect);
-    0
+function! {
+    /// `int security_unix_stream_connect(struct sock *sock, struct sock *other, struct sock *newsk)`
+    "security_unix_stream_connect", unix_connect_fentry, unix_connect_kprobe, entered
+}
+
+#[inline(always)]
+fn entered<A: Arguments>(ctx: &A) {
+    connected(ctx.pointer(1), ctx.pointer(1), Hook::UnixConnect);
 }
 
 /// `other` is the socket at the far end: the listening one, or after the connect the one made for it. `listener` holds who
@@ -39,6 +41,20 @@ pub fn connected(other: Kernel, listener: Kernel, hook: Hook) {
     }
 }
 
+/// A connected socket that someone has, however they came by it. `flags` says more of that.
+#[inline(always)]
+pub fn held(sk: Kernel, flags: u32, hook: Hook) {
+    let other = Probe::pointer(sk, Field::UnixPeer);
+    let dentry = Probe::pointer(other, Field::UnixDentry);
+    if dentry.is_null() {
+        return;
+    }
+    if let Some(mut found) = matching::socket(Probe::pointer(dentry, Field::DentryInode), dentry) {
+        found.flags |= flags;
+        report(other, sk, found, hook);
+    }
+}
+
 #[inline(never)]
 fn report(other: Kernel, listener: Kernel, matched: Match, hook: Hook) {
     let dentry = Probe::pointer(other, Field::UnixDentry);
@@ -48,5 +64,7 @@ fn report(other: Kernel, listener: Kernel, matched: Match, hook: Hook) {
         object.ino = key.ino;
         object.dev = key.dev;
         object.peer_tgid = task::number(Probe::pointer(listener, Field::SockPeerPid));
+        object.errno = 0;
+        object.pad = 0;
     });
 }

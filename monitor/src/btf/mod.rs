@@ -15,5 +15,5 @@ mod testing;
 
 pub use error::{BtfError, FieldError};
 pub use kind::Kind;
-pub use offsets::Offsets;
+pub use offsets::{Offsets, Types};
 pub use reader::{Btf, Member, Parameter, Type};

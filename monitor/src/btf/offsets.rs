@@ -13,6 +13,25 @@ pub struct Offsets {
     pub missing: Vec<(Field, FieldError)>,
 }
 
+/// What the programs have to know of the running kernel.
+#[derive(Clone, Debug)]
+pub struct Types {
+    pub offsets: Offsets,
+    /// Parameter names of the functions that were asked for and that the kernel has.
+    pub parameters: HashMap<&'static str, Vec<String>>,
+}
+
+impl Types {
+    pub fn resolve(btf: &Btf, functions: impl Iterator<Item = &'static str>) -> Self {
+        let parameters = functions.filter_map(|name| Some((name, owned(btf.function_parameters(name)?))));
+        Self { offsets: Offsets::resolve(btf), parameters: parameters.collect() }
+    }
+}
+
+fn owned(names: Vec<&str>) -> Vec<String> {
+    names.into_iter().map(str::to_owned).collect()
+}
+
 impl Offsets {
     pub fn resolve(btf: &Btf) -> Self {
         let structures = structures(btf);

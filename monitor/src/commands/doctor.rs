@@ -67,12 +67,13 @@ impl Report {
     fn coverage(&mut self, mut kernel: Kernel, config: Config) -> Result<Exit, CommandError> {
         let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
         let proofs = prove(&mut kernel)?;
+        let inbound = config.inbound();
         let targets = config.targets.into_iter().map(|entry| entry.value).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime =
             runtime.map_err(|source| CommandError::Io { doing: "cannot start the runtime", source })?;
         let _inside = runtime.enter();
-        let keeper = Keeper::new(&mut kernel, root, targets)?;
+        let keeper = Keeper::new(&mut kernel, root, targets, inbound)?;
         let attached = kernel.attached();
         self.line("backend", format_args!("{}", attached.chosen.backend));
         for candidate in &attached.rejected {

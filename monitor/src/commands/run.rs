@@ -50,6 +50,7 @@ async fn watch(
     let ring = Ring::new(kernel.take_ring()?).map_err(io("cannot read the ring buffer"))?;
     let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
     let proofs = prove(&mut kernel)?;
+    let inbound = config.inbound();
     let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
     let targets = config.targets.into_iter().map(|entry| entry.value).collect();
     let mut exes = ExeTable::new(&rules);
@@ -65,7 +66,7 @@ async fn watch(
         clock: Clock::measure(),
         namespaces: kernel.identity().node,
     };
-    let keeper = Keeper::new(&mut kernel, root, targets)?;
+    let keeper = Keeper::new(&mut kernel, root, targets, inbound)?;
     let mut emitter = Emitter::start(format, sink).map_err(io("cannot start the writer"))?;
     let started = started::started(&kernel, &keeper, &proofs);
     let (message, severity) = (started::message(&started), Severity::Info);

@@ -82,6 +82,9 @@ pub(super) struct Allow {
     pub access: Option<List<Group>>,
     #[serde(default, deserialize_with = "given")]
     pub process: Option<Process>,
+    /// Networks that connections come from.
+    #[serde(default, deserialize_with = "given")]
+    pub source: Option<List<String>>,
     #[serde(default)]
     pub i_know: bool,
 }

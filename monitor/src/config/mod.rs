@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use monitor_abi::watch::PORTS_MAX;
 use sha2::{Digest as _, Sha256};
 
@@ -57,6 +58,20 @@ pub struct Rule {
     pub exe: Vec<PathBuf>,
     /// Empty for any.
     pub uid: Vec<u32>,
+    /// Networks that connections come from. Such a rule is about nothing else.
+    pub source: Vec<IpNet>,
+}
+
+impl Config {
+    /// The classes of which connections from elsewhere are reported: those that some rule expects any of.
+    pub fn inbound(&self) -> Vec<Class> {
+        let about_accept = |rule: &Rule| {
+            !rule.source.is_empty()
+                || rule.access.as_ref().is_some_and(|groups| groups.contains(&Group::Accept))
+        };
+        let rules = self.rules.iter().map(|entry| &entry.value).filter(|rule| about_accept(rule));
+        rules.flat_map(|rule| rule.targets.iter().copied()).collect()
+    }
 }
 
 /// Reads a policy file, or takes the built-in profile alone.

@@ -50,7 +50,7 @@ impl Config {
     }
 
     fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
-        let Entry { value: Rule { id, targets, access, exe, uid }, origin } = entry;
+        let Entry { value: Rule { id, targets, access, exe, uid, source }, origin } = entry;
         let list = |words: Vec<String>| format!("[{}]", words.join(", "));
         writeln!(out, "  - id: {} # {}", quoted(id), self.source(*origin))?;
         writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
@@ -60,6 +60,10 @@ impl Config {
                 "    access: {}",
                 list(access.iter().map(|group| group.name().to_owned()).collect())
             )?;
+        }
+        if !source.is_empty() {
+            let source = source.iter().map(|network| quoted(&network.to_string()));
+            return writeln!(out, "    source: {}", list(source.collect()));
         }
         if exe.is_empty() && uid.is_empty() {
             return writeln!(out, "    i_know: true");
@@ -91,11 +95,14 @@ impl Config {
 impl Rule {
     /// In a few words, for a list.
     pub fn summary(&self) -> String {
-        let Self { id: _, targets, access, exe, uid } = self;
+        let Self { id: _, targets, access, exe, uid, source } = self;
         let join = |words: Vec<String>| words.join(", ");
         let mut text = join(targets.iter().map(ToString::to_string).collect());
         if let Some(access) = access {
             text += &format!(" ({})", join(access.iter().map(|group| group.name().to_owned()).collect()));
+        }
+        if !source.is_empty() {
+            return text + &format!(" from {}", join(source.iter().map(ToString::to_string).collect()));
         }
         text += " by ";
         text += &match (exe.is_empty(), uid.is_empty()) {

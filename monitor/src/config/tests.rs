@@ -89,6 +89,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         access,
         exe,
         uid,
+        source: vec![],
     })
 }
 

@@ -125,19 +125,7 @@ impl Check {
             [word] if word == "any" => return Destinations::Any,
             _ => {}
         }
-        let mut networks = Vec::new();
-        for word in words {
-            match word.parse::<IpNet>() {
-                Ok(network) => networks.push(network),
-                Err(_) => {
-                    let hint = match word.parse::<IpAddr>() {
-                        Ok(address) => format!("write {}", IpNet::from(address)),
-                        Err(_) => "write node, any, or a list as [10.0.0.0/8]".to_owned(),
-                    };
-                    self.wrong(list.referenced, format!("`{}` is no network; {hint}", shown(word)));
-                }
-            }
-        }
+        let networks = self.networks(list.referenced, words);
         if words.is_empty() {
             self.wrong(
                 list.referenced,
@@ -145,6 +133,23 @@ impl Check {
             );
         }
         Destinations::Networks(networks)
+    }
+
+    fn networks(&mut self, at: Location, words: &[String]) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for word in words {
+            match word.parse::<IpNet>() {
+                Ok(network) => networks.push(network),
+                Err(_) => {
+                    let hint = match word.parse::<IpAddr>() {
+                        Ok(address) => format!("write {}", IpNet::from(address)),
+                        Err(_) => "write a list as [10.0.0.0/8]".to_owned(),
+                    };
+                    self.wrong(at, format!("`{}` is no network; {hint}", shown(word)));
+                }
+            }
+        }
+        networks
     }
 
     /// What can never happen is a mistake: the rule would allow less than it says.
@@ -166,7 +171,8 @@ impl Check {
 
     fn rule(&mut self, rule: Spanned<Allow>, ids: &mut HashSet<String>) {
         let at = rule.referenced;
-        let Allow { id, targets: List(targets), access, process, i_know } = rule.value;
+        let Allow { id, targets: List(targets), access, process, source, i_know } = rule.value;
+        let of_process = process.is_some();
         let Process { exe, uid } = process.unwrap_or_default();
         let problems = self.problems.len();
         let name = shown(&id);
@@ -187,11 +193,31 @@ impl Check {
             ("access", access.as_ref().is_some_and(|list| list.0.is_empty())),
             ("exe", exe.as_ref().is_some_and(|list| list.0.is_empty())),
             ("uid", uid.as_ref().is_some_and(|list| list.0.is_empty())),
+            ("source", source.as_ref().is_some_and(|list| list.0.is_empty())),
         ];
         for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
             self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
         }
-        if exe.is_none() && uid.is_none() && !i_know {
+        if source.is_some() && of_process {
+            let what = format!(
+                "rule `{name}` has `source` and `process`, but what comes from elsewhere has no process here"
+            );
+            self.wrong(at, format!("{what}; make two rules of it"));
+        }
+        let only_accepts = access.as_ref().is_none_or(|List(groups)| groups.as_slice() == [Group::Accept]);
+        if source.is_some() && !only_accepts {
+            self.wrong(
+                at,
+                format!(
+                    "`source` of rule `{name}` is about connections from elsewhere; write `access: [accept]`"
+                ),
+            );
+        }
+        let about_accept = access.as_ref().is_some_and(|List(groups)| groups.contains(&Group::Accept));
+        if about_accept && source.is_none() && !i_know {
+            let what = format!("rule `{name}` accepts connections from anywhere; give `source`");
+            self.wrong(at, format!("{what}, or say `i_know: true` if you mean it"));
+        } else if exe.is_none() && uid.is_none() && source.is_none() && !i_know {
             let what = format!(
                 "rule `{name}` allows every process; give `process`, or say `i_know: true` if you mean it"
             );
@@ -202,6 +228,7 @@ impl Check {
         {
             self.groups(at, &name, &targets, groups);
         }
+        let source = source.map(|list| self.networks(at, &list.0)).unwrap_or_default();
         let exe: Vec<_> = exe
             .into_iter()
             .flat_map(|list| list.0)
@@ -209,7 +236,7 @@ impl Check {
             .collect();
         if self.problems.len() == problems {
             let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
-            self.own.rules.push(Rule { id, targets, access, exe, uid });
+            self.own.rules.push(Rule { id, targets, access, exe, uid, source });
         }
     }
 }
@@ -218,12 +245,14 @@ impl Check {
 fn applies(class: Class, group: Group) -> bool {
     match class {
         Class::StaticPodManifest => matches!(group, Group::Read | Group::Write),
-        Class::RuntimeApi | Class::DatastoreApi | Class::KubeletApi => group == Group::Connect,
+        // A socket can be renamed, removed or replaced.
+        Class::RuntimeApi => matches!(group, Group::Connect | Group::Write),
+        Class::DatastoreApi | Class::KubeletApi => matches!(group, Group::Connect | Group::Accept),
     }
 }
 
 fn groups_of(targets: &[Class]) -> String {
-    let groups = [Group::Read, Group::Write, Group::Connect];
+    let groups = [Group::Read, Group::Write, Group::Connect, Group::Accept];
     let fit: Vec<_> = groups
         .iter()
         .filter(|group| targets.iter().any(|class| applies(*class, **group)))

@@ -10,13 +10,13 @@ use crate::target::Destinations;
 /// Of `::ffff:0:0/96`.
 const MAPPED_PREFIX: u8 = 96;
 
-/// Loopback is the node's only in the node's own network namespace; in a pod's it is the pod's.
+/// Loopback is the node's only in the node's own network namespace; in a pod's it is the pod's. It is the socket's that counts: a
+/// process can take a socket along into another.
 pub fn destination_counts(
     destinations: &Destinations,
     node_addresses: &[IpAddr],
     node_net_ns: u32,
     object: &InetObject,
-    actor_net_ns: u32,
 ) -> bool {
     // A connect to the unspecified address goes to loopback.
     let address = match object.dst_ip.to_canonical() {
@@ -34,7 +34,7 @@ pub fn destination_counts(
             };
             networks.iter().any(within)
         }
-        Destinations::Node if address.is_loopback() => actor_net_ns == node_net_ns,
+        Destinations::Node if address.is_loopback() => object.net_ns == node_net_ns,
         Destinations::Node => node_addresses.contains(&address),
     }
 }
@@ -96,8 +96,9 @@ mod tests {
                 dst_ip: address.parse().unwrap(),
                 dst_port: 10250,
                 inbound: false,
+                net_ns,
             };
-            let found = destination_counts(destinations, &node_addresses, NODE, &object, net_ns);
+            let found = destination_counts(destinations, &node_addresses, NODE, &object);
             assert_eq!(found, counts, "{destinations:?} {address} from namespace {net_ns}");
         }
     }

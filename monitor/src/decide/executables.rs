@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::access::{Actor, ObjectKey};
+use crate::access::{Executable, ObjectKey};
 use crate::config::Rule;
 
 /// A file as it was found on the node.
@@ -37,20 +37,25 @@ impl ExeTable {
         }
     }
 
-    /// Whether the actor runs the node's file of that path. The object alone is not enough: file systems give the number of a
-    /// removed file to the next one, and a hard link elsewhere is not what the rule names.
-    pub(super) fn is(&self, path: &Path, actor: &Actor) -> bool {
-        let (Some(key), Some(Some(file))) = (actor.exe.key, self.files.get(path)) else { return false };
-        !actor.exe.deleted && file.keys.contains(&key) && same(&file.path, actor)
+    /// The kernel's objects of all executables.
+    pub fn keys(&self) -> impl Iterator<Item = ObjectKey> {
+        self.files.values().flatten().flat_map(|file| file.keys.iter().copied())
     }
 
-    /// Whether the actor's executable is called what the rule names, whatever file it is.
-    pub(super) fn is_called(&self, path: &Path, actor: &Actor) -> bool {
+    /// Whether it is the node's file of that path. The object alone is not enough: file systems give the number of a
+    /// removed file to the next one, and a hard link elsewhere is not what the rule names.
+    pub(super) fn is(&self, path: &Path, exe: &Executable) -> bool {
+        let (Some(key), Some(Some(file))) = (exe.key, self.files.get(path)) else { return false };
+        !exe.deleted && file.keys.contains(&key) && same(&file.path, exe)
+    }
+
+    /// Whether it is called what the rule names, whatever file it is.
+    pub(super) fn is_called(&self, path: &Path, exe: &Executable) -> bool {
         let found = self.files.get(path).and_then(Option::as_ref);
-        same(path, actor) || found.is_some_and(|file| same(&file.path, actor))
+        same(path, exe) || found.is_some_and(|file| same(&file.path, exe))
     }
 }
 
-fn same(path: &Path, actor: &Actor) -> bool {
-    path.as_os_str().as_encoded_bytes() == actor.exe.path
+fn same(path: &Path, exe: &Executable) -> bool {
+    path.as_os_str().as_encoded_bytes() == exe.path
 }

@@ -1,14 +1,16 @@
 //! Is this access expected? Pure functions over what is known: no files, no clock, no kernel.
 
+mod control;
 mod destination;
 mod executables;
 
+pub use self::control::control;
 pub use self::destination::destination_counts;
 pub use self::executables::{ExeTable, NodeFile};
-use crate::access::{Access, Actor};
+use crate::access::{Access, Actor, Object};
 use crate::config::Rule;
 use crate::event::text::escaped_bytes;
-use crate::model::Class;
+use crate::model::{Action, Class, Group};
 use crate::verdict::{Outcome, Reason, Verdict};
 
 /// Allowed if one rule matches in every field. If not, the reason is the miss that tells most.
@@ -41,25 +43,46 @@ fn allowed(rule: &Rule) -> Verdict {
 /// hide behind a rule for any executable that another field kept from matching.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Miss {
+    Source,
     Exe,
     Access,
     Uid,
+    Traced,
     NotNodeFile,
 }
 
 fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {
     let actor = &access.actor;
-    if !rule.exe.is_empty() && !rule.exe.iter().any(|path| exes.is(path, actor)) {
-        let called_so = rule.exe.iter().any(|path| exes.is_called(path, actor));
+    if access.action == Action::Accept {
+        return (!source_matches(rule, access)).then_some(Miss::Source);
+    }
+    if !rule.source.is_empty() {
+        return Some(Miss::Access);
+    }
+    if !rule.exe.is_empty() && !rule.exe.iter().any(|path| exes.is(path, &actor.exe)) {
+        let called_so = rule.exe.iter().any(|path| exes.is_called(path, &actor.exe));
         return Some(if called_so { Miss::NotNodeFile } else { Miss::Exe });
     }
-    if rule.access.as_ref().is_some_and(|groups| !groups.contains(&access.action.group())) {
+    if !rule.exe.is_empty() && actor.traced {
+        return Some(Miss::Traced);
+    }
+    let group = access.group();
+    let among = |groups: &Vec<Group>| group.is_some_and(|group| groups.contains(&group));
+    if group.is_none() || !rule.access.as_ref().is_none_or(among) {
         return Some(Miss::Access);
     }
     if !rule.uid.is_empty() && !uid_matches(rule, actor) {
         return Some(Miss::Uid);
     }
     None
+}
+
+/// What comes from elsewhere has an address and no process: only a rule about sources, or about anyone, can expect it.
+fn source_matches(rule: &Rule, access: &Access) -> bool {
+    let Object::InetSocket(inet) = &access.object else { return false };
+    let wanted = rule.access.as_ref().is_none_or(|groups| groups.contains(&Group::Accept));
+    let anyone = rule.source.is_empty() && rule.exe.is_empty() && rule.uid.is_empty();
+    wanted && (anyone || rule.source.iter().any(|network| network.contains(&inet.src_ip)))
 }
 
 /// Both ids: a set-user-id program has the rule's user as one and whoever started it as the other.
@@ -74,6 +97,8 @@ impl Miss {
             Self::NotNodeFile => Reason::ExeNotNodeFile,
             Self::Access => Reason::AccessNotAllowed,
             Self::Uid => Reason::UidMismatch,
+            Self::Traced => Reason::ProcessControlled,
+            Self::Source => Reason::SourceMismatch,
         }
     }
 
@@ -86,6 +111,8 @@ impl Miss {
             Some(_) => escaped_bytes(&actor.exe.path),
         };
         match self {
+            Self::Source => "no rule for this target expects connections from that address".to_owned(),
+            Self::Traced => format!("rule {id} allows {exe} here, but another process has control of it"),
             Self::Exe => format!("{exe} is not an executable that any rule for this target names"),
             Self::NotNodeFile if actor.exe.deleted => {
                 format!(
@@ -96,7 +123,8 @@ impl Miss {
                 format!("{exe} has the path that rule {id} names, but is not the node's file")
             }
             Self::Access => {
-                format!("rule {id} allows {exe} here, but not to {}", access.action.group().name())
+                let what = access.group().map_or(access.action.name(), Group::name);
+                format!("rule {id} allows {exe} here, but not to {what}")
             }
             Self::Uid => {
                 format!(

@@ -15,6 +15,7 @@ fn rule(id: &str, exe: &[&str], uid: &[u32], access: Option<Vec<Group>>) -> Rule
         access,
         exe: exe.iter().map(PathBuf::from).collect(),
         uid: uid.to_vec(),
+        source: vec![],
     }
 }
 
@@ -22,11 +23,14 @@ fn access(exe: &str, ino: u64, uid: u32, action: Action) -> Access {
     let key = ObjectKey::new(1, 99);
     Access {
         boottime: 0,
+        outcome: crate::access::Outcome::Unknown,
         target: TargetId(0),
         action,
         object: Object::File(FileObject {
             key,
             path_seen: vec![],
+            path_inside: vec![],
+            other: None,
             read: true,
             write: false,
             directory: false,

@@ -1,20 +1,23 @@
 //! Bytes from the kernel to an [`Access`]. Every length and tag is checked; a record that breaks the contract is an error,
 //! never a panic.
 
+mod change;
 mod sections;
+mod socket;
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use bytes::Buf;
 use monitor_abi::record::{
     ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
-    ACTOR_NO_MM, HEAD_TRUNCATED, Head, OBJECT_MAX, TAG_FILE, TAG_INET, TAG_UNIX,
+    ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_RECEIVED, HEAD_TRUNCATED,
+    Head, OBJECT_MAX, TAG_CHANGE, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
 };
 use thiserror::Error;
 
 use self::sections::Sections;
 use crate::access::{
-    Access, Actor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId, UnixObject,
+    Access, Actor, Executable, FileObject, Object, ObjectKey, Outcome, ProcessObject, TargetId,
 };
 use crate::model::Action;
 
@@ -27,6 +30,8 @@ pub enum DecodeError {
     Length { said: u32, has: usize },
     #[error("unknown record tag {0}")]
     Tag(u32),
+    #[error("unknown change {0}")]
+    Change(u32),
     #[error("section {kind} of {length} bytes does not fit into its record")]
     Section { kind: u16, length: u16 },
 }
@@ -35,13 +40,38 @@ const FIXED: usize = size_of::<Head>() + OBJECT_MAX;
 
 /// A decoded record.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    Access(Box<Decoded>),
+    /// How a connection went that a record of its own began.
+    Outcome(ConnectOutcome),
+}
+
+/// An access and what the kernel said about its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decoded {
     pub access: Access,
     /// How many names of a file's path lie below the watched object.
     pub below: u32,
+    /// The object is a directory above the target and above others.
+    pub ancestor: bool,
+    /// It lies in what was just mounted over a directory above the target.
+    pub across: bool,
+    /// A file is about to be made; if an open makes it, the open is reported too.
+    pub maybe_opened: bool,
+    /// A connection has just begun; a record of its outcome has the same number.
+    pub connecting: Option<u64>,
 }
 
-pub fn decode(record: &[u8]) -> Result<Decoded, DecodeError> {
+/// What is known of a connection once it stands or failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectOutcome {
+    pub connection: u64,
+    pub outcome: Outcome,
+    pub src_ip: IpAddr,
+    pub src_port: u16,
+}
+
+pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     if record.len() < FIXED {
         return Err(DecodeError::Short(record.len()));
     }
@@ -58,20 +88,43 @@ pub fn decode(record: &[u8]) -> Result<Decoded, DecodeError> {
     let below = head.get_u32_ne();
     head.advance(4);
     let (mut actor, actor_flags) = actor(&mut head);
-    let Sections { exe, args, cwd, object: path, cgroup, ancestors } = Sections::decode(sections)?;
+    let Sections { exe, args, cwd, object: path, cgroup, ancestors, other, source, fstype } =
+        Sections::decode(sections)?;
     actor.exe.path = exe;
     actor.args = if actor_flags & ACTOR_ARGS_UNREADABLE == 0 { args } else { None };
     actor.cwd = cwd;
     actor.cgroup = cgroup;
     actor.ancestors = ancestors;
+    let (mut maybe_opened, mut connecting) = (false, None);
+    let mut outcome = Outcome::Unknown;
     let (action, object) = match tag {
+        TAG_CHANGE => {
+            let change = change::decode(object)?;
+            maybe_opened = change.maybe_opened;
+            (change.action, change.object(path, other))
+        }
+        TAG_MOUNT => change::mount(object, path, if source.is_empty() { other } else { source }, fstype),
         TAG_FILE => file(object, path),
-        TAG_UNIX => (Action::Connect, unix(object, path)),
-        TAG_INET => (Action::Connect, inet(object)),
+        TAG_UNIX => {
+            let (socket, errno) = socket::unix(object, path, source);
+            outcome = errno.map_or(Outcome::Unknown, Outcome::Failure);
+            (Action::Connect, Object::UnixSocket(socket))
+        }
+        TAG_INET => {
+            let connection = socket::inet(object);
+            let action = if connection.object.inbound { Action::Accept } else { Action::Connect };
+            connecting = (flags & (HEAD_RECEIVED | HEAD_NO_ACTOR) == 0).then_some(connection.number);
+            (action, Object::InetSocket(connection.object))
+        }
+        TAG_OUTCOME => return Ok(Record::Outcome(socket::inet(object).outcome())),
+        TAG_PROCESS => (Action::Ptrace, process(object, path)),
         other => return Err(DecodeError::Tag(other)),
     };
     let truncated = flags & HEAD_TRUNCATED != 0;
-    Ok(Decoded { access: Access { boottime, target, action, object, actor, truncated }, below })
+    let action = if flags & HEAD_RECEIVED == 0 { action } else { Action::Receive };
+    let access = Access { boottime, target, action, object, outcome, actor, truncated };
+    let (ancestor, across) = (flags & HEAD_ANCESTOR != 0, flags & HEAD_ACROSS != 0);
+    Ok(Record::Access(Box::new(Decoded { access, below, ancestor, across, maybe_opened, connecting })))
 }
 
 /// The actor's fixed part. The caller has checked that it is there.
@@ -105,6 +158,7 @@ fn actor(buf: &mut &[u8]) -> (Actor, u32) {
         comm: sections::until_zero(&comm).to_vec(),
         exe: executable(exe_dev, exe_ino, flags),
         args_truncated: flags & ACTOR_ARGS_TRUNCATED != 0,
+        traced: flags & ACTOR_TRACED != 0,
         uid,
         euid,
         gid,
@@ -148,28 +202,26 @@ fn file(mut buf: &[u8], path_seen: Vec<u8>) -> (Action, Object) {
         (false, false) => Action::Open,
     };
     let directory = mode & S_IFMT == S_IFDIR;
-    (action, Object::File(FileObject { key: ObjectKey::new(dev, ino), path_seen, read, write, directory }))
+    let file = FileObject {
+        key: ObjectKey::new(dev, ino),
+        path_seen,
+        path_inside: Vec::new(),
+        other: None,
+        read,
+        write,
+        directory,
+    };
+    (action, Object::File(file))
 }
 
-fn unix(mut buf: &[u8], path_seen: Vec<u8>) -> Object {
+fn process(mut buf: &[u8], exe_path: Vec<u8>) -> Object {
+    let start = buf.get_u64_ne();
     let ino = buf.get_u64_ne();
     let dev = buf.get_u32_ne();
-    let peer = buf.get_u32_ne();
-    let peer_pid = (peer != 0).then_some(peer);
-    Object::UnixSocket(UnixObject { key: ObjectKey::new(dev, ino), path_seen, peer_pid, errno: None })
-}
-
-fn inet(mut buf: &[u8]) -> Object {
-    let mut ip = || {
-        let mut octets = [0; 16];
-        buf.copy_to_slice(&mut octets);
-        IpAddr::V6(Ipv6Addr::from(octets)).to_canonical()
-    };
-    let (src_ip, dst_ip) = (ip(), ip());
-    let src_port = buf.get_u16_ne();
-    let dst_port = buf.get_u16_ne();
-    let inbound = buf.get_u32_ne() != 0;
-    Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound })
+    let flags = buf.get_u32_ne();
+    let pid = buf.get_u32_ne();
+    let exe = Executable { path: exe_path, ..executable(dev, ino, flags) };
+    Object::Process(ProcessObject { pid, start, exe })
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use bytes::Buf;
 use monitor_abi::record::{
-    self, SECTION_ANCESTOR, SECTION_ARGS, SECTION_CGROUP, SECTION_CWD, SECTION_EXE, SECTION_OBJECT,
+    self, SECTION_ANCESTOR, SECTION_ARGS, SECTION_CGROUP, SECTION_CWD, SECTION_EXE, SECTION_FSTYPE,
+    SECTION_OBJECT, SECTION_OTHER, SECTION_SOURCE,
 };
 
 use super::{DecodeError, executable};
@@ -16,6 +17,9 @@ pub(super) struct Sections {
     pub object: Vec<u8>,
     pub cgroup: Vec<u8>,
     pub ancestors: Vec<Ancestor>,
+    pub other: Vec<u8>,
+    pub source: Vec<u8>,
+    pub fstype: Vec<u8>,
 }
 
 impl Sections {
@@ -33,6 +37,9 @@ impl Sections {
                 SECTION_ARGS => sections.args = Some(args(section)),
                 SECTION_CWD => sections.cwd = path(section),
                 SECTION_OBJECT => sections.object = path(section),
+                SECTION_OTHER => sections.other = path(section),
+                SECTION_SOURCE => sections.source = until_zero(section).to_vec(),
+                SECTION_FSTYPE => sections.fstype = until_zero(section).to_vec(),
                 SECTION_CGROUP => sections.cgroup = path(section),
                 SECTION_ANCESTOR => sections.ancestors.push(ancestor(section, kind, length)?),
                 other => return Err(DecodeError::Section { kind: other, length }),
@@ -68,8 +75,14 @@ fn path(section: &[u8]) -> Vec<u8> {
         return path;
     }
     for name in names.rsplit(|byte| *byte == 0) {
+        // No name but that of a file system's root has a slash.
+        if name != b"/" {
+            path.push(b'/');
+            path.extend_from_slice(name);
+        }
+    }
+    if path.is_empty() {
         path.push(b'/');
-        path.extend_from_slice(name);
     }
     path
 }

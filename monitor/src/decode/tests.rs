@@ -1,6 +1,8 @@
 use monitor_abi::record::{SECTION_ANCESTOR, SECTION_ARGS, SECTION_EXE, SECTION_OBJECT};
 use proptest::prelude::*;
 
+use std::net::Ipv6Addr;
+
 use super::*;
 
 fn section(kind: u16, bytes: &[u8]) -> Vec<u8> {
@@ -26,6 +28,13 @@ fn record(tag: u32, object: &[u8], sections: &[u8]) -> Vec<u8> {
     out
 }
 
+fn access(record: &[u8]) -> Decoded {
+    match decode(record).unwrap() {
+        Record::Access(decoded) => *decoded,
+        Record::Outcome(outcome) => panic!("{outcome:?}"),
+    }
+}
+
 fn file_object(flags: u32, created: u32) -> Vec<u8> {
     let mut out = 9u64.to_ne_bytes().to_vec();
     for value in [0x10_0003, flags, created, 0o100_644u32] {
@@ -39,7 +48,7 @@ fn a_file_record_is_decoded() {
     let mut sections = section(SECTION_EXE, b"cat\0bin\0usr\0");
     sections.extend(section(SECTION_ARGS, b"cat\0\0x y\0"));
     sections.extend(section(SECTION_OBJECT, b"a.yaml\0manifests\0kubernetes\0etc\0"));
-    let decoded = decode(&record(TAG_FILE, &file_object(0, 0), &sections)).unwrap();
+    let decoded = access(&record(TAG_FILE, &file_object(0, 0), &sections));
     assert_eq!(decoded.below, 1);
     let Access { target, action, object, actor, .. } = decoded.access;
     assert_eq!((target, action), (TargetId(7), Action::Open));
@@ -62,7 +71,7 @@ fn open_modes_become_actions() {
         (2, 0, Action::Write, true, true),
         (1, 1, Action::Create, false, true),
     ] {
-        let access = decode(&record(TAG_FILE, &file_object(flags, created), &[])).unwrap().access;
+        let access = access(&record(TAG_FILE, &file_object(flags, created), &[])).access;
         let Object::File(file) = &access.object else { panic!("{access:?}") };
         assert_eq!((access.action, file.read, file.write), (action, read, write), "flags {flags}");
     }
@@ -76,8 +85,9 @@ fn mapped_addresses_are_plain_ipv4() {
     }
     object.extend(0u16.to_ne_bytes());
     object.extend(2379u16.to_ne_bytes());
-    object.extend(0u32.to_ne_bytes());
-    let access = decode(&record(TAG_INET, &object, &[])).unwrap().access;
+    object.extend([0u32; 3].map(u32::to_ne_bytes).concat());
+    object.extend(7u64.to_ne_bytes());
+    let access = access(&record(TAG_INET, &object, &[])).access;
     let Object::InetSocket(inet) = access.object else { panic!("{access:?}") };
     assert_eq!((inet.dst_ip.to_string().as_str(), inet.dst_port), ("127.0.0.1", 2379));
 }

@@ -10,9 +10,9 @@ use super::process::Describe;
 use super::{
     Agent, Event, Health, HealthState, Kind, Lifecycle, Node, Outcome, SCHEMA, Status, Target, message,
 };
-use crate::access::{Access, Object, UnixObject};
+use crate::access::{self, Access, Object};
 use crate::clock::Clock;
-use crate::model::{Backend, Class, Severity};
+use crate::model::{Action, Backend, Class, Severity};
 use crate::node::Namespaces;
 use crate::verdict::Verdict;
 
@@ -31,6 +31,8 @@ pub struct Context {
 pub struct Facts {
     /// The object's path on the node; empty for a connection.
     pub path: Vec<u8>,
+    /// The other place of a rename or link, on the node.
+    pub other: Vec<u8>,
     /// The systemd unit of the actor.
     pub unit: Option<String>,
     /// The destination is this node.
@@ -41,9 +43,9 @@ pub struct Facts {
 impl Context {
     /// The event of an access: an alert, or the report of an expected one.
     pub fn access(&self, class: Class, access: &Access, facts: Facts, verdict: Verdict) -> Event {
-        let Facts { path, unit, local, errors } = facts;
-        let found = detection(class, access.action);
-        let in_container = access.actor.mnt_ns != self.namespaces.mnt;
+        let Facts { path, other, unit, local, errors } = facts;
+        let found = detection(class, access.group());
+        let in_container = access.action != Action::Accept && access.actor.mnt_ns != self.namespaces.mnt;
         let describe = Describe {
             boot_id: self.node.boot_id.as_deref().unwrap_or_default(),
             node: self.namespaces,
@@ -64,8 +66,9 @@ impl Context {
             verdict: Some(verdict),
             action: Some(access.action),
             outcome: Some(outcome(access, self.agent.backend)),
-            process: Some(Box::new(describe.process(&access.actor))),
-            target: Some(Target::new(class, &path, local, &access.object)),
+            // What comes from elsewhere is done by nobody here.
+            process: (access.action != Action::Accept).then(|| Box::new(describe.process(&access.actor))),
+            target: Some(Target::new(class, &path, &other, local, &access.object)),
             attack: found.attack,
             enrichment_errors: errors,
             truncated: access.truncated,
@@ -118,11 +121,14 @@ impl Context {
 }
 
 fn outcome(access: &Access, backend: Backend) -> Outcome {
-    let (status, errno) = match (&access.object, backend) {
-        (Object::UnixSocket(UnixObject { errno: Some(errno), .. }), _) => (Status::Failure, Some(*errno)),
+    let (status, errno) = match (access.outcome, &access.object, backend) {
+        (access::Outcome::Failure(errno), ..) => (Status::Failure, Some(errno)),
+        (access::Outcome::Success, ..) => (Status::Success, None),
         // A finished call left something behind, or there would be no event.
-        (Object::File(_) | Object::UnixSocket(_), Backend::Syscall) => (Status::Success, None),
-        (Object::File(_) | Object::UnixSocket(_) | Object::InetSocket(_), _) => (Status::Unknown, None),
+        (access::Outcome::Unknown, Object::File(_) | Object::UnixSocket(_), Backend::Syscall) => {
+            (Status::Success, None)
+        }
+        (access::Outcome::Unknown, ..) => (Status::Unknown, None),
     };
     Outcome { status, errno }
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::access::Actor;
-use crate::model::{Action, Class, Group, Severity};
+use crate::model::{Class, Group, Severity};
 
 /// The detection an access falls under. Ids are stable and never used for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -66,11 +66,32 @@ const RUNTIME_CONNECT: Detection = found(
     ],
 );
 
+const RUNTIME_WRITE: Detection = found(
+    "runtime_api.write",
+    "Container runtime socket replaced or changed",
+    Severity::High,
+    &[attack("T1557", "TA0006"), attack("T1610", "TA0002")],
+);
+
 const DATASTORE_CONNECT: Detection = found(
     "datastore_api.connect",
     "Cluster datastore connected to",
     Severity::High,
     &[attack("T1552.007", "TA0006"), attack("T1213.006", "TA0009")],
+);
+
+const DATASTORE_ACCEPT: Detection = found(
+    "datastore_api.accept",
+    "Cluster datastore connected to from elsewhere",
+    Severity::High,
+    &[attack("T1552.007", "TA0006"), attack("T1213.006", "TA0009")],
+);
+
+const KUBELET_ACCEPT: Detection = found(
+    "kubelet_api.accept",
+    "Kubelet port connected to from elsewhere",
+    Severity::Medium,
+    &[attack("T1613", "TA0007"), attack("T1609", "TA0002"), attack("T1552.007", "TA0006")],
 );
 
 const KUBELET_CONNECT: Detection = found(
@@ -80,19 +101,32 @@ const KUBELET_CONNECT: Detection = found(
     &[attack("T1613", "TA0007"), attack("T1609", "TA0002"), attack("T1552.007", "TA0006")],
 );
 
-pub(super) const fn detection(class: Class, action: Action) -> Detection {
-    match (class, action.group()) {
-        (Class::StaticPodManifest, Group::Write) => MANIFEST_WRITE,
-        (Class::StaticPodManifest, Group::Read | Group::Connect) => MANIFEST_READ,
+/// Without a group, it is as bad as the worst that can be done to the class.
+pub(super) const fn detection(class: Class, group: Option<Group>) -> Detection {
+    match (class, group) {
+        (Class::StaticPodManifest, Some(Group::Write) | None) => MANIFEST_WRITE,
+        (Class::StaticPodManifest, Some(_)) => MANIFEST_READ,
+        (Class::RuntimeApi, Some(Group::Write)) => RUNTIME_WRITE,
         (Class::RuntimeApi, _) => RUNTIME_CONNECT,
+        (Class::DatastoreApi, Some(Group::Accept)) => DATASTORE_ACCEPT,
+        (Class::KubeletApi, Some(Group::Accept)) => KUBELET_ACCEPT,
         (Class::DatastoreApi, _) => DATASTORE_CONNECT,
         (Class::KubeletApi, _) => KUBELET_CONNECT,
     }
 }
 
 /// Every detection there is.
-pub const fn detections() -> [Detection; 5] {
-    [MANIFEST_WRITE, MANIFEST_READ, RUNTIME_CONNECT, DATASTORE_CONNECT, KUBELET_CONNECT]
+pub const fn detections() -> [Detection; 8] {
+    [
+        MANIFEST_WRITE,
+        MANIFEST_READ,
+        RUNTIME_CONNECT,
+        RUNTIME_WRITE,
+        DATASTORE_CONNECT,
+        DATASTORE_ACCEPT,
+        KUBELET_CONNECT,
+        KUBELET_ACCEPT,
+    ]
 }
 
 impl Detection {

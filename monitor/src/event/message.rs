@@ -1,7 +1,7 @@
 //! One sentence for people.
 
 use super::text::escaped_bytes;
-use crate::access::{Access, Object, UnixObject};
+use crate::access::{Access, FileObject, Object, OtherPlace, Outcome};
 use crate::model::Action;
 use crate::verdict::Verdict;
 
@@ -12,12 +12,37 @@ pub(super) fn access(access: &Access, path: &[u8], verdict: &Verdict) -> String 
         (Action::Open, _) => "opened",
         (Action::Create, _) => "created",
         (Action::Write, _) => "opened for writing",
-        (Action::Connect, Object::UnixSocket(UnixObject { errno: Some(_), .. })) => "failed to connect to",
+        (Action::Truncate, _) => "truncated",
+        (
+            Action::Rename,
+            Object::File(FileObject { other: Some(OtherPlace { is_source: false, .. }), .. }),
+        ) => "renamed",
+        (Action::Rename, _) => "renamed something to",
+        (Action::Link, Object::File(FileObject { other: Some(OtherPlace { is_source: false, .. }), .. })) => {
+            "made a hard link of"
+        }
+        (Action::Link, _) => "made the hard link",
+        (Action::Symlink, _) => "made the symbolic link",
+        (Action::Unlink, _) => "removed",
+        (Action::Chmod, _) => "changed the mode of",
+        (Action::Chown, _) => "changed the owner of",
+        (Action::Setxattr, _) => "changed the extended attributes of",
+        (Action::Mount, _) => "mounted over",
+        (Action::Umount, _) => "ended a mount over",
+        (Action::Accept, _) => "accepted a connection to",
+        (Action::Receive, Object::File(_)) => "was handed the open file",
+        (Action::Receive, _) => "was handed a connection to",
+        (Action::Ptrace, _) => "took control of",
+        (Action::Connect, _) if matches!(access.outcome, Outcome::Failure(_)) => "failed to connect to",
         (Action::Connect, _) => "connected to",
     };
     let what = match &access.object {
-        Object::File(_) | Object::UnixSocket(_) => escaped_bytes(path),
+        Object::File(_) | Object::Mount(_) | Object::UnixSocket(_) => escaped_bytes(path),
+        Object::Process(process) => format!("{}[{}]", escaped_bytes(&process.exe.path), process.pid),
         Object::InetSocket(inet) => std::net::SocketAddr::new(inet.dst_ip, inet.dst_port).to_string(),
     };
+    if let (Action::Accept, Object::InetSocket(inet)) = (access.action, &access.object) {
+        return format!("{} connected to {what}: {}", inet.src_ip, verdict.detail);
+    }
     format!("{}[{}] {did} {what}: {}", escaped_bytes(exe), actor.pid, verdict.detail)
 }

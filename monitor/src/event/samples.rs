@@ -72,6 +72,7 @@ pub(crate) fn actor(args: &[&[u8]]) -> Actor {
         args: Some(args.iter().map(|arg| arg.to_vec()).collect()),
         args_truncated: false,
         cwd: b"/root".to_vec(),
+        traced: false,
         uid: 0,
         euid: 0,
         gid: 0,
@@ -107,27 +108,55 @@ fn stranger() -> Actor {
 }
 
 pub(crate) fn access(action: Action, object: Object, actor: Actor) -> Access {
-    Access { boottime: 100 * SECOND + 7, target: TargetId(0), action, object, actor, truncated: false }
+    let outcome = crate::access::Outcome::Unknown;
+    Access {
+        boottime: 100 * SECOND + 7,
+        target: TargetId(0),
+        action,
+        object,
+        outcome,
+        actor,
+        truncated: false,
+    }
 }
 
 pub(crate) fn file(path_seen: &[u8], read: bool, write: bool) -> Object {
     let key = ObjectKey::new(8 << 20 | 1, 42);
-    Object::File(FileObject { key, path_seen: path_seen.to_vec(), read, write, directory: false })
+    Object::File(FileObject {
+        key,
+        path_seen: path_seen.to_vec(),
+        path_inside: vec![],
+        other: None,
+        read,
+        write,
+        directory: false,
+    })
 }
 
-pub(crate) fn unix(path_seen: &[u8], errno: Option<i32>) -> Object {
+pub(crate) fn unix(path_seen: &[u8]) -> Object {
     let key = ObjectKey::new(25, 1234);
-    Object::UnixSocket(UnixObject { key, path_seen: path_seen.to_vec(), peer_pid: Some(800), errno })
+    Object::UnixSocket(UnixObject {
+        key,
+        path_seen: path_seen.to_vec(),
+        peer_pid: Some(800),
+        path_named: vec![],
+    })
 }
 
 fn inet(source: Option<(IpAddr, u16)>, dst_ip: IpAddr, dst_port: u16) -> Object {
     let inbound = source.is_some();
     let (src_ip, src_port) = source.unwrap_or((IpAddr::from([0, 0, 0, 0]), 0));
-    Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound })
+    Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound, net_ns: HOST.net })
 }
 
 pub(crate) fn facts(path: &[u8]) -> Facts {
-    Facts { path: path.to_vec(), unit: Some("session-3.scope".into()), local: true, errors: Vec::new() }
+    Facts {
+        path: path.to_vec(),
+        other: vec![],
+        unit: Some("session-3.scope".into()),
+        local: true,
+        errors: Vec::new(),
+    }
 }
 
 pub(crate) fn loss() -> Health {
@@ -174,8 +203,9 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
             Facts { unit: None, local: false, errors: vec!["the process is gone".into()], ..facts(b"") };
         context.access(Class::DatastoreApi, &access, facts, violation("no rule names /memfd:x"))
     };
-    let socket = |errno| {
-        at(Class::RuntimeApi, access(Action::Connect, unix(b"/host/c.sock", errno), actor(&[b"ctr"])), SOCKET)
+    let socket = |outcome| {
+        let connect = access(Action::Connect, unix(b"/host/c.sock"), actor(&[b"ctr"]));
+        at(Class::RuntimeApi, Access { outcome, ..connect }, SOCKET)
     };
     let from = (IpAddr::from([10, 0, 0, 9]), 40_000);
     let port = inet(Some(from), IpAddr::from(Ipv6Addr::LOCALHOST), 10_250);
@@ -189,8 +219,8 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
         ("static_pod_manifest.open", manifest(Action::Open, true, false)),
         ("static_pod_manifest.create", manifest(Action::Create, false, true)),
         ("static_pod_manifest.write", manifest(Action::Write, true, true)),
-        ("runtime_api.connect", socket(None)),
-        ("runtime_api.connect_refused", socket(Some(111))),
+        ("runtime_api.connect", socket(crate::access::Outcome::Unknown)),
+        ("runtime_api.connect_refused", socket(crate::access::Outcome::Failure(111))),
         ("datastore_api.connect", stranger_at(inet(None, IpAddr::from([10, 0, 0, 5]), 2379))),
         ("kubelet_api.connect", at(Class::KubeletApi, access(Action::Connect, port, actor(&[b"curl"])), b"")),
         ("allowed", context.access(Class::StaticPodManifest, &expected, facts(MANIFEST), allowed())),

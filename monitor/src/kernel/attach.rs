@@ -1,6 +1,6 @@
 //! Loading and attaching one program.
 
-use aya::programs::{BtfTracePoint, FEntry, Program, ProgramError, RawTracePoint};
+use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint};
 use aya::{Btf, Ebpf};
 use thiserror::Error;
 
@@ -8,6 +8,8 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attach {
     Fentry(&'static str),
+    Fexit(&'static str),
+    Kprobe(&'static str),
     BtfTracepoint(&'static str),
     RawTracepoint(&'static str),
 }
@@ -15,7 +17,11 @@ pub enum Attach {
 impl Attach {
     pub const fn place(self) -> &'static str {
         match self {
-            Self::Fentry(name) | Self::BtfTracepoint(name) | Self::RawTracepoint(name) => name,
+            Self::Fentry(name)
+            | Self::Fexit(name)
+            | Self::Kprobe(name)
+            | Self::BtfTracepoint(name)
+            | Self::RawTracepoint(name) => name,
         }
     }
 }
@@ -23,11 +29,11 @@ impl Attach {
 #[derive(Debug, Error)]
 pub enum AttachError {
     #[error("program {0} is not in the object")]
-    Missing(&'static str),
+    Missing(String),
     #[error("cannot read the kernel's type information in /sys/kernel/btf/vmlinux")]
     Btf,
     #[error("{phase} of {program} at {place}: {}", describe(.source))]
-    Program { program: &'static str, place: &'static str, phase: &'static str, source: Box<ProgramError> },
+    Program { program: String, place: &'static str, phase: &'static str, source: Box<ProgramError> },
 }
 
 /// The kernel's answer without the verifier's log, which is pages long; the log goes to the debug output.
@@ -45,22 +51,32 @@ fn describe(error: &ProgramError) -> String {
     }
 }
 
-pub fn attach(
-    ebpf: &mut Ebpf,
-    btf: Option<&Btf>,
-    name: &'static str,
-    how: Attach,
-) -> Result<(), AttachError> {
-    let program = ebpf.program_mut(name).ok_or(AttachError::Missing(name))?;
+pub fn attach(program: &mut Program, btf: Option<&Btf>, name: &str, how: Attach) -> Result<(), AttachError> {
     let place = how.place();
-    let failed =
-        |phase| move |source| AttachError::Program { program: name, place, phase, source: Box::new(source) };
+    let failed = |phase| {
+        move |source| AttachError::Program {
+            program: name.to_owned(),
+            place,
+            phase,
+            source: Box::new(source),
+        }
+    };
     let btf = || btf.ok_or(AttachError::Btf);
     match how {
         Attach::Fentry(function) => {
             let program: &mut FEntry = program.try_into().map_err(failed("type"))?;
             program.load(function, btf()?).map_err(failed("load"))?;
             program.attach().map_err(failed("attach"))?;
+        }
+        Attach::Fexit(function) => {
+            let program: &mut FExit = program.try_into().map_err(failed("type"))?;
+            program.load(function, btf()?).map_err(failed("load"))?;
+            program.attach().map_err(failed("attach"))?;
+        }
+        Attach::Kprobe(function) => {
+            let program: &mut KProbe = program.try_into().map_err(failed("type"))?;
+            program.load().map_err(failed("load"))?;
+            program.attach(function, 0).map_err(failed("attach"))?;
         }
         Attach::BtfTracepoint(tracepoint) => {
             let program: &mut BtfTracePoint = program.try_into().map_err(failed("type"))?;
@@ -80,6 +96,8 @@ pub fn attach(
 pub fn detach(ebpf: &mut Ebpf, name: &str) {
     let result = match ebpf.program_mut(name) {
         Some(Program::FEntry(program)) => program.unload(),
+        Some(Program::FExit(program)) => program.unload(),
+        Some(Program::KProbe(program)) => program.unload(),
         Some(Program::BtfTracePoint(program)) => program.unload(),
         Some(Program::RawTracePoint(program)) => program.unload(),
         _ => Ok(()),

@@ -2,6 +2,8 @@
 
 mod attach;
 mod backend;
+mod hooks;
+mod load;
 mod log;
 mod object;
 mod stats;

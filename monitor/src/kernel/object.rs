@@ -5,15 +5,16 @@ use std::io;
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
-use monitor_abi::probe::{Own, Probe};
+use monitor_abi::probe::{News, Own, Probe};
 use thiserror::Error;
 
 use super::backend::{self, Attached};
+use super::hooks;
 use super::log::{self, Log};
 use super::stats::Counters;
 use super::table::{Desired, Table, TableError};
 use crate::access::ObjectKey;
-use crate::btf::{Btf, BtfError, Offsets};
+use crate::btf::{Btf, BtfError, Types};
 use crate::model::Backend;
 use crate::node::Identity;
 
@@ -63,9 +64,9 @@ impl Kernel {
         if is_stub() {
             return Err(LoadError::Stub);
         }
-        let offsets = Offsets::resolve(&Btf::from_kernel()?);
+        let types = Types::resolve(&Btf::from_kernel()?, hooks::functions());
         let mut loader = EbpfLoader::new();
-        loader.override_global("OFFSETS", &offsets.table, true);
+        loader.override_global("OFFSETS", &types.offsets.table, true);
         log::choose_level(&mut loader);
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
         let log = Log::new(&mut ebpf);
@@ -75,7 +76,7 @@ impl Kernel {
         announce.load().map_err(LoadError::Announce)?;
         announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
         let identity = identify(&ebpf)?;
-        let attached = backend::choose(&mut ebpf, &offsets, wanted).map_err(LoadError::NoBackend)?;
+        let attached = backend::choose(&mut ebpf, &types, wanted).map_err(LoadError::NoBackend)?;
         Ok(Self { ebpf, attached, table, probe, identity, log })
     }
 
@@ -96,6 +97,21 @@ impl Kernel {
     /// Makes the kernel watch exactly what is desired.
     pub fn watch(&mut self, desired: &Desired) -> Result<(), TableError> {
         self.table.apply(desired)
+    }
+
+    /// Makes the kernel report who takes control of processes that run one of these executables.
+    pub fn guard(&mut self, executables: impl Iterator<Item = ObjectKey>) -> Result<(), TableError> {
+        self.table.guard(executables.map(|key| (key, 1)).collect())
+    }
+
+    /// What changed on the node, as far as the kernel side noticed.
+    pub fn news(&self) -> Result<News, TableError> {
+        self.table.news()
+    }
+
+    /// Says that the tables show the node as it is after this news.
+    pub fn seen(&mut self, news: News) -> Result<(), TableError> {
+        self.table.seen(news)
     }
 
     /// Passes on what the kernel programs logged.

@@ -5,8 +5,10 @@ use std::hash::Hash;
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
-use monitor_abi::probe::Gate;
-use monitor_abi::watch::{NAMES_MAX, NameKey, OBJECTS_MAX, PORTS_MAX, Watch, filter_slot};
+use monitor_abi::probe::{Gate, News};
+use monitor_abi::watch::{
+    ANCESTORS_MAX, EXECUTABLES_MAX, NAMES_MAX, NameKey, OBJECTS_MAX, PORTS_MAX, Watch, filter_slot,
+};
 use thiserror::Error;
 
 use super::object::{LoadError, array};
@@ -17,8 +19,13 @@ use crate::access::ObjectKey;
 pub struct Desired {
     pub objects: Map<ObjectKey, Watch>,
     pub names: Map<NameKey, u32>,
-    pub ports: Map<u32, u32>,
+    pub ports: Map<u32, Watch>,
+    /// Directories above targets, each with one of those.
+    pub ancestors: Map<ObjectKey, u32>,
 }
+
+/// The kernel's executables that rules allow; the values mean nothing.
+pub type Executables = Map<ObjectKey, u8>;
 
 #[derive(Debug, Error)]
 pub enum TableError {
@@ -32,8 +39,13 @@ pub struct Table {
     gate: Array<MapData, Gate>,
     objects: HashMap<MapData, ObjectKey, Watch>,
     names: HashMap<MapData, NameKey, u32>,
-    ports: HashMap<MapData, u32, u32>,
+    ports: HashMap<MapData, u32, Watch>,
+    ancestors: HashMap<MapData, ObjectKey, u32>,
+    executables: HashMap<MapData, ObjectKey, u8>,
+    news: Array<MapData, News>,
+    news_seen: Array<MapData, News>,
     current: Desired,
+    current_executables: Executables,
 }
 
 impl Table {
@@ -43,7 +55,12 @@ impl Table {
             objects: hash(ebpf, "OBJECTS")?,
             names: hash(ebpf, "NAMES")?,
             ports: hash(ebpf, "PORTS")?,
+            ancestors: hash(ebpf, "ANCESTORS")?,
+            executables: hash(ebpf, "EXECUTABLES")?,
+            news: array(ebpf, "NEWS")?,
+            news_seen: array(ebpf, "NEWS_SEEN")?,
             current: Desired::default(),
+            current_executables: Executables::default(),
         })
     }
 
@@ -52,18 +69,41 @@ impl Table {
         fits("objects", OBJECTS_MAX, desired.objects.len())?;
         fits("names", NAMES_MAX, desired.names.len())?;
         fits("ports", PORTS_MAX, desired.ports.len())?;
-        let Self { gate, objects, names, ports, current } = self;
+        fits("directories above targets", ANCESTORS_MAX, desired.ancestors.len())?;
+        let Self { gate, objects, names, ports, ancestors, current, .. } = self;
         add(objects, "OBJECTS", &current.objects, &desired.objects)?;
         add(names, "NAMES", &current.names, &desired.names)?;
         add(ports, "PORTS", &current.ports, &desired.ports)?;
+        add(ancestors, "ANCESTORS", &current.ancestors, &desired.ancestors)?;
         if current.objects != desired.objects {
             set_filter(gate, desired)?;
         }
         remove(objects, "OBJECTS", &current.objects, &desired.objects)?;
         remove(names, "NAMES", &current.names, &desired.names)?;
         remove(ports, "PORTS", &current.ports, &desired.ports)?;
+        remove(ancestors, "ANCESTORS", &current.ancestors, &desired.ancestors)?;
         self.current = desired.clone();
         Ok(())
+    }
+
+    /// Control of processes that run one of these is reported.
+    pub(super) fn guard(&mut self, desired: Executables) -> Result<(), TableError> {
+        let Self { executables, current_executables: current, .. } = self;
+        fits("executables", EXECUTABLES_MAX, desired.len())?;
+        add(executables, "EXECUTABLES", current, &desired)?;
+        remove(executables, "EXECUTABLES", current, &desired)?;
+        *current = desired;
+        Ok(())
+    }
+
+    /// What the kernel side noted so far.
+    pub(super) fn news(&self) -> Result<News, TableError> {
+        self.news.get(&0, 0).map_err(|source| TableError::Map { name: "NEWS", source })
+    }
+
+    /// The node as it is after this news is what the tables show.
+    pub(super) fn seen(&mut self, news: News) -> Result<(), TableError> {
+        self.news_seen.set(0, news, 0).map_err(|source| TableError::Map { name: "NEWS_SEEN", source })
     }
 }
 

@@ -1,22 +1,21 @@
 //! Which kernel objects the executables that rules name are, on the node, now.
 
-use std::fs;
 use std::path::Path;
 
 use rustix::fs::{FileType, OFlags, fstat};
 
-use super::Root;
 use super::root::canonical;
+use super::{Mounts, Root};
 use crate::decide::{ExeTable, NodeFile};
 use crate::kernel::{Kernel, LoadError};
 
 /// Looks at every executable of the table through the kernel.
 pub fn resolve(kernel: &mut Kernel, root: &Root, table: &mut ExeTable) -> Result<(), LoadError> {
-    let mounts = fs::read_to_string("/proc/1/mounts").unwrap_or_default();
+    let mounts = Mounts::read(root.mountinfo()).unwrap_or_default();
     let paths: Vec<_> = table.paths().map(Path::to_owned).collect();
     for path in paths {
         // The node's own file is not what is mounted over it.
-        let file = if is_mount_point(&mounts, &path) {
+        let file = if mounts.is_mount_point(&path) {
             tracing::warn!(path = %path.display(), "something is mounted over an allowed executable: it is not trusted");
             None
         } else {
@@ -39,24 +38,4 @@ fn look(kernel: &mut Kernel, root: &Root, path: &Path) -> Result<Option<NodeFile
         return Ok(None);
     }
     Ok(Some(NodeFile { path: real, keys: answer.keys }))
-}
-
-/// In /proc/PID/mounts the second field is the mount point, with blanks written as octal escapes.
-fn is_mount_point(mounts: &str, path: &Path) -> bool {
-    let path = path.to_string_lossy().replace(' ', "\\040");
-    mounts.lines().filter_map(|line| line.split(' ').nth(1)).any(|point| point == path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_mounted_over_is_noticed() {
-        let mounts =
-            "/dev/vda / ext4 rw 0 0\n/dev/vda /usr/bin/kubelet ext4 rw 0 0\ntmpfs /a\\040b tmpfs rw 0 0\n";
-        assert!(is_mount_point(mounts, Path::new("/usr/bin/kubelet")));
-        assert!(is_mount_point(mounts, Path::new("/a b")));
-        assert!(!is_mount_point(mounts, Path::new("/usr/bin/kube")));
-    }
 }

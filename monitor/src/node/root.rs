@@ -13,19 +13,29 @@ use super::Identity;
 pub struct Root {
     fd: OwnedFd,
     path: &'static Path,
+    mountinfo: &'static Path,
 }
 
 impl Root {
     /// The daemon's own root where it shares the node's mount namespace, else that of process 1.
     pub fn of_node(identity: &Identity) -> io::Result<Self> {
         let own = identity.own.mnt == identity.node.mnt;
-        Self::at(Path::new(if own { "/" } else { "/proc/1/root" }))
+        let (path, mountinfo) =
+            if own { ("/", "/proc/self/mountinfo") } else { ("/proc/1/root", "/proc/1/mountinfo") };
+        Self::at(Path::new(path), Path::new(mountinfo))
     }
 
-    fn at(path: &'static Path) -> io::Result<Self> {
+    /// The root of another process.
+    pub fn of_process(pid: u32) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = openat2(CWD, format!("/proc/{pid}/root"), flags, Mode::empty(), ResolveFlags::empty())?;
+        Ok(Self { fd, path: Path::new("/"), mountinfo: Path::new("/proc/self/mountinfo") })
+    }
+
+    fn at(path: &'static Path, mountinfo: &'static Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::empty())?;
-        Ok(Self { fd, path })
+        Ok(Self { fd, path, mountinfo })
     }
 
     /// Opens a path of the node.
@@ -38,6 +48,11 @@ impl Root {
     /// Where the daemon finds the root itself, to join fixed paths to.
     pub fn path(&self) -> &Path {
         self.path
+    }
+
+    /// The list of the node's mounts; waiting for it is waiting for a change.
+    pub fn mountinfo(&self) -> &Path {
+        self.mountinfo
     }
 }
 

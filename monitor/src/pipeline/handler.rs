@@ -3,19 +3,20 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::doors::{is_at, is_door};
 use super::health::Health;
-use crate::access::{Access, Object};
+use super::held::Held;
+use crate::access::{Access, Object, TargetId};
 use crate::clock::Clock;
 use crate::config::Rule;
-use crate::decide::{ExeTable, decide, destination_counts};
-use crate::decode::{Decoded, decode};
+use crate::decide::{ExeTable, control, decide};
+use crate::decode::{Decoded, Record, decode};
 use crate::emit::{EmitCounters, Emitter};
 use crate::enrich;
-use crate::event::{Context, Lifecycle};
+use crate::event::{Context, Facts, Lifecycle};
 use crate::kernel::Kernel;
-use crate::model::Severity;
+use crate::model::{Class, Severity};
 use crate::node;
-use crate::target::{Target, What};
 use crate::verdict::{Reason, Verdict};
 use crate::watch::{Change, Keeper, State};
 
@@ -44,6 +45,7 @@ pub struct Handler {
     pub(super) emitter: Emitter,
     show_allowed: bool,
     health: Health,
+    pub(super) held: Held,
     pub(super) alerts: u64,
 }
 
@@ -61,15 +63,27 @@ impl Handler {
             emitter,
             show_allowed,
             health: Health::default(),
+            held: Held::default(),
             alerts: 0,
         };
         handler.look_at_addresses();
+        handler.guard();
         handler
     }
 
     pub(super) fn record(&mut self, record: &[u8]) {
         match decode(record) {
-            Ok(decoded) => self.access(&decoded),
+            Ok(Record::Access(decoded)) => {
+                self.held.opened(&decoded.access);
+                if let Some(due) = self.held.hold(decoded) {
+                    self.access(&due);
+                }
+            }
+            Ok(Record::Outcome(outcome)) => {
+                if let Some(decoded) = self.held.connected(&outcome) {
+                    self.access(&decoded);
+                }
+            }
             Err(error) => {
                 tracing::error!(%error, "cannot decode a record");
                 self.health.undecodable += 1;
@@ -77,19 +91,59 @@ impl Handler {
         }
     }
 
+    /// Reports what was held back long enough, or all of it.
+    pub(super) fn release(&mut self, all: bool) {
+        while let Some(decoded) = self.held.take(all) {
+            self.access(&decoded);
+        }
+    }
+
+    /// A directory above targets concerns each class of them.
     fn access(&mut self, decoded: &Decoded) {
+        let id = match &decoded.access.object {
+            Object::Process(_) => return self.control(decoded),
+            Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
+                match self.keeper.named(socket, &decoded.access.actor, self.context.namespaces) {
+                    Some(id) => id,
+                    None => return,
+                }
+            }
+            _ => decoded.access.target,
+        };
+        if !decoded.ancestor {
+            return self.access_to(id, decoded);
+        }
+        let mut classes = Vec::new();
+        for id in self.keeper.below(id, &decoded.access.object) {
+            let class = self.keeper.target(id).map(|target| target.class);
+            if !classes.contains(&class) {
+                classes.push(class);
+                self.access_to(id, decoded);
+            }
+        }
+    }
+
+    fn access_to(&mut self, id: TargetId, decoded: &Decoded) {
         let access = &decoded.access;
-        let Some(target) = self.keeper.target(access.target) else {
-            tracing::error!(target = access.target.0, "a record names an unknown target");
+        let Some(target) = self.keeper.target(id) else {
+            tracing::error!(target = id.0, "a record names an unknown target");
             self.health.undecodable += 1;
             return;
         };
-        if !self.is_door(target, access) {
+        if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
             return;
         }
         let class = target.class;
-        let facts = enrich::facts(decoded, target, &self.keeper, &self.addresses);
+        let facts =
+            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
+        if !is_at(target, decoded, &facts.path) {
+            return;
+        }
         let verdict = self.decide(class, access);
+        self.emit(class, access, facts, verdict);
+    }
+
+    fn emit(&mut self, class: Class, access: &Access, facts: Facts, verdict: Verdict) {
         if verdict.is_violation() {
             self.alerts += 1;
         } else if !self.show_allowed {
@@ -98,25 +152,16 @@ impl Handler {
         self.emitter.emit(self.context.access(class, access, facts, verdict));
     }
 
-    /// A port is a door only at some addresses: other things listen on the same numbers elsewhere. A socket is one only to
-    /// those who connect: an attempt to open it as a file reaches a hook, and nobody.
-    fn is_door(&self, target: &Target, access: &Access) -> bool {
-        match (&target.what, &access.object) {
-            (What::Port { destinations, .. }, Object::InetSocket(inet)) => destination_counts(
-                destinations,
-                &self.addresses,
-                self.context.namespaces.net,
-                inet,
-                access.actor.net_ns,
-            ),
-            (What::Directory(_), Object::File(_)) | (What::Socket(_), Object::UnixSocket(_)) => true,
-            (What::Directory(_) | What::Socket(_) | What::Port { .. }, _) => false,
+    fn control(&mut self, decoded: &Decoded) {
+        if let Some((class, verdict)) = control(&self.rules, &self.exes, &decoded.access) {
+            let facts = enrich::of_actor(&decoded.access.actor);
+            self.emit(class, &decoded.access, facts, verdict);
         }
     }
 
     /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
     /// file that now has the path, and a second look finds it.
-    fn decide(&mut self, class: crate::model::Class, access: &Access) -> Verdict {
+    fn decide(&mut self, class: Class, access: &Access) -> Verdict {
         let verdict = decide(&self.rules, &self.exes, class, access);
         if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
             return verdict;
@@ -141,7 +186,15 @@ impl Handler {
         if let Err(error) = node::executables::resolve(&mut self.kernel, self.keeper.root(), &mut self.exes) {
             tracing::error!(%error, "cannot look at the allowed executables");
         }
+        self.guard();
         self.exes_seen = Instant::now();
+    }
+
+    /// Tells the kernel which processes nobody is to take control of.
+    fn guard(&mut self) {
+        if let Err(error) = self.kernel.guard(self.exes.keys()) {
+            tracing::error!(%error, "cannot watch who takes control of allowed processes");
+        }
     }
 
     fn look_at_addresses(&mut self) {

@@ -1,7 +1,9 @@
 //! The daemon at work: records in, events out, until it is told to stop.
 
+mod doors;
 mod handler;
 mod health;
+mod held;
 pub mod started;
 
 use std::io;
@@ -44,11 +46,13 @@ pub async fn run(
                 ready?;
                 ring.drain(|record| handler.record(record));
             }
+            () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(),
         }
     };
     ring.drain_all(|record| handler.record(record));
+    handler.release(true);
     handler.check_health();
     let alerts = handler.alerts;
     let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };

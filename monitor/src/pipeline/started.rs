@@ -19,10 +19,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Sta
         match &hook.state {
             HookState::Attached => started.hooks.push(hook.place.to_owned()),
             HookState::Failed(why) => {
-                let doors: Vec<_> = hook.doors.iter().map(|door| door.name()).collect();
-                started
-                    .coverage_gaps
-                    .push(format!("nothing of {}: its hook is missing", doors.join(" and ")));
+                started.coverage_gaps.push(format!("{}: the hook is missing", hook.sees));
                 let missing = MissingHook { hook: hook.place.to_owned(), why: why.clone() };
                 started.hooks_missing.push(missing);
             }

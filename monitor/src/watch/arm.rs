@@ -9,7 +9,7 @@ use std::path::Path;
 use monitor_abi::watch::{TREE_DEPTH, WATCH_SELF, WATCH_TREE};
 use rustix::fs::{Dir, FileType, OFlags, fstat};
 
-use super::notice::Interest;
+use super::notice::{Interest, Notice};
 use super::plan::{Plan, State};
 use crate::access::ObjectKey;
 use crate::kernel::{Kernel, LoadError};
@@ -31,7 +31,7 @@ impl Arming<'_> {
         self.keep_place(path)?;
         let opened = match self.root.open(path, OFlags::PATH) {
             Ok(fd) => fd,
-            Err(error) => return Ok(self.absent(path, &error)),
+            Err(error) => return self.absent(path, &error),
         };
         if let Some(state) = wrong_type(&opened, FileType::Directory, "a directory") {
             return Ok(state);
@@ -43,13 +43,13 @@ impl Arming<'_> {
             Ok(_) => return Ok(not_seen()),
             Err(error) => return Ok(State::Waiting(error.to_string())),
         };
-        for key in keys {
-            self.plan.object(key, self.id, WATCH_TREE);
-            self.plan.paths.insert(key, path.to_owned());
+        for key in &keys {
+            self.plan.object(*key, self.id, WATCH_TREE);
+            self.plan.paths.insert(*key, path.to_owned());
         }
         let mut room = FILES_MAX;
         self.files(path, &dir, TREE_DEPTH, &mut room)?;
-        self.plan.notices.push((dir, Interest::Any));
+        self.plan.notices.push(Notice { fd: dir, interest: Interest::Any, keeps: keys });
         Ok(State::Armed)
     }
 
@@ -57,7 +57,7 @@ impl Arming<'_> {
         self.keep_place(path)?;
         let opened = match self.root.open(path, OFlags::PATH) {
             Ok(fd) => fd,
-            Err(error) => return Ok(self.absent(path, &error)),
+            Err(error) => return self.absent(path, &error),
         };
         if let Some(state) = wrong_type(&opened, FileType::Socket, "a socket") {
             return Ok(state);
@@ -72,10 +72,11 @@ impl Arming<'_> {
         if keys.is_empty() {
             return Ok(not_seen());
         }
-        for key in keys {
-            self.plan.object(key, self.id, WATCH_SELF);
-            self.plan.paths.insert(key, path.to_owned());
+        for key in &keys {
+            self.plan.object(*key, self.id, WATCH_SELF);
+            self.plan.paths.insert(*key, path.to_owned());
         }
+        self.plan.notices.push(Notice { fd: opened, interest: Interest::Itself, keeps: keys });
         Ok(State::Armed)
     }
 
@@ -83,6 +84,15 @@ impl Arming<'_> {
     /// name is matched. It comes before any look at the object, which may go at any moment.
     fn keep_place(&mut self, path: &Path) -> Result<(), LoadError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+        for above in parent.ancestors().filter(|above| above.parent().is_some()) {
+            let (_, keys) = self.touch(above, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            keys.into_iter().for_each(|key| self.plan.above(key, above, self.id));
+        }
+        self.keep_name(parent, name)
+    }
+
+    /// Watches a name in a directory that exists.
+    fn keep_name(&mut self, parent: &Path, name: &OsStr) -> Result<(), LoadError> {
         let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) else { return Ok(()) };
         let (_, keys) = self.touch(parent, OFlags::RDONLY | OFlags::DIRECTORY)?;
         for key in keys {
@@ -90,7 +100,7 @@ impl Arming<'_> {
                 tracing::warn!(name = %name.display(), "the name is too long to be watched while nothing has it");
             }
         }
-        self.plan.notices.push((fd, Interest::name(name)));
+        self.plan.notices.push(Notice { fd, interest: Interest::name(name), keeps: Vec::new() });
         Ok(())
     }
 
@@ -102,20 +112,21 @@ impl Arming<'_> {
         }
     }
 
-    /// Notices when the path comes nearer to existing. The place itself is watched already if its directory is there.
-    fn absent(&mut self, path: &Path, error: &io::Error) -> State {
+    /// Watches the first name of the path that is missing: what is made there, and beneath it, is seen before the next plan.
+    fn absent(&mut self, path: &Path, error: &io::Error) -> Result<State, LoadError> {
         let mut child = path;
-        while let Some(parent) = child.parent() {
-            if let Ok(fd) = self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY) {
-                self.plan.notices.push((fd, child.file_name().map_or(Interest::Any, Interest::name)));
+        while let (Some(parent), Some(name)) = (child.parent(), child.file_name()) {
+            if self.root.open(parent, OFlags::PATH | OFlags::DIRECTORY).is_ok() {
+                self.keep_name(parent, name)?;
+                self.plan.places.insert(self.id, child.to_owned());
                 break;
             }
             child = parent;
         }
-        State::Waiting(match error.raw_os_error() {
+        Ok(State::Waiting(match error.raw_os_error() {
             Some(libc::ENOENT | libc::ENOTDIR) => "does not exist".to_owned(),
             _ => error.to_string(),
-        })
+        }))
     }
 
     /// Knows every file by its object, so that a second name elsewhere is the same file. Links are followed: what they lead

@@ -1,18 +1,21 @@
 //! Keeps the kernel's tables true while the node changes.
 
+use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use monitor_abi::probe::News;
+use monitor_abi::watch::{WATCH_SELF, WATCH_TREE};
 use thiserror::Error;
 use tokio::time::Instant;
 
 use super::notice::Notices;
 use super::plan::{Plan, State, plan};
-use crate::access::{FileObject, TargetId};
+use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
 use crate::kernel::{Kernel, LoadError, TableError};
-use crate::node::Root;
-use crate::target::Target;
+use crate::model::Class;
+use crate::node::{self, Namespaces, Root};
+use crate::target::{Target, What};
 
 /// Least time between two plans. The kernel goes on matching directories and names meanwhile.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -22,6 +25,9 @@ const SHARE: u32 = 10;
 
 /// A plan is due after this time in any case: not everything that can happen to a path is noticed, mounts are not.
 const RESCAN: Duration = Duration::from_secs(10);
+
+/// No mount and no creation of a file takes longer from the hook to its end.
+const SETTLED: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Error)]
 pub enum WatchError {
@@ -43,18 +49,26 @@ pub struct Change {
 pub struct Keeper {
     root: Root,
     targets: Vec<Target>,
+    inbound: Vec<Class>,
     plan: Plan,
     notices: Notices,
     planned: Instant,
     pause: Duration,
+    /// What the kernel side noted and the tables may not show yet, and since when that is known.
+    news: Option<(News, Instant)>,
 }
 
 impl Keeper {
     /// Arms what can be armed now.
-    pub fn new(kernel: &mut Kernel, root: Root, targets: Vec<Target>) -> Result<Self, WatchError> {
-        let notices = Notices::new().map_err(WatchError::Notices)?;
-        let mut keeper =
-            Self { root, targets, plan: Plan::default(), notices, planned: Instant::now(), pause: PAUSE };
+    pub fn new(
+        kernel: &mut Kernel,
+        root: Root,
+        targets: Vec<Target>,
+        inbound: Vec<Class>,
+    ) -> Result<Self, WatchError> {
+        let notices = Notices::new(root.mountinfo()).map_err(WatchError::Notices)?;
+        let (plan, planned) = (Plan::default(), Instant::now());
+        let mut keeper = Self { root, targets, inbound, plan, notices, planned, pause: PAUSE, news: None };
         keeper.refresh(kernel)?;
         Ok(keeper)
     }
@@ -62,9 +76,12 @@ impl Keeper {
     /// Looks at the node again, and returns the targets that were armed or lost since.
     pub fn refresh(&mut self, kernel: &mut Kernel) -> Result<Vec<Change>, WatchError> {
         let started = Instant::now();
-        let mut new = plan(kernel, &self.root, &self.targets)?;
+        let news = kernel.news()?;
+        let mut new = plan(kernel, &self.root, &self.targets, &self.inbound)?;
+        let kept = self.notices.set(std::mem::take(&mut new.notices));
+        self.keep(&kept, &mut new);
         kernel.watch(&new.desired)?;
-        self.notices.set(std::mem::take(&mut new.notices));
+        self.settle(kernel, news, started)?;
         let changes = (0..)
             .zip(&new.states)
             .zip(&self.plan.states)
@@ -77,10 +94,39 @@ impl Keeper {
         Ok(changes)
     }
 
+    /// Objects that are not where they were but still exist: whoever holds or finds them uses the same door.
+    fn keep(&self, kept: &HashSet<ObjectKey>, new: &mut Plan) {
+        for key in kept {
+            if new.paths.contains_key(key) {
+                continue;
+            }
+            let (Some(watch), Some(path)) = (self.plan.desired.objects.get(key), self.plan.paths.get(key))
+            else {
+                continue;
+            };
+            new.object(*key, watch.target, watch.flags & (WATCH_SELF | WATCH_TREE));
+            new.paths.insert(*key, path.clone());
+        }
+    }
+
+    /// The kernel side notes a change when it begins. Only what was noted a while ago is over, and in the plan.
+    fn settle(&mut self, kernel: &mut Kernel, news: News, now: Instant) -> Result<(), TableError> {
+        match self.news {
+            Some((noted, since)) if noted == news => {
+                if now.duration_since(since) >= SETTLED {
+                    kernel.seen(news)?;
+                }
+            }
+            _ => self.news = Some((news, now)),
+        }
+        Ok(())
+    }
+
     /// Waits until a new plan is due. Safe to cancel.
     pub async fn due(&mut self) {
         let earliest = self.planned + self.pause;
-        let latest = earliest.max(self.planned + RESCAN);
+        let settling = self.news.is_some_and(|(_, since)| self.planned < since + SETTLED);
+        let latest = earliest.max(self.planned + if settling { SETTLED } else { RESCAN });
         tokio::time::sleep_until(earliest).await;
         tokio::select! {
             changed = self.notices.changed() => {
@@ -101,13 +147,36 @@ impl Keeper {
         self.targets.get(usize::try_from(id.0).ok()?)
     }
 
+    /// The targets below an object; the given one at least.
+    pub fn below(&self, id: TargetId, object: &Object) -> Vec<TargetId> {
+        let key = match object {
+            Object::File(file) => Some(file.key),
+            Object::Mount(mount) => Some(mount.key),
+            Object::UnixSocket(_) | Object::InetSocket(_) | Object::Process(_) => None,
+        };
+        match key.and_then(|key| self.plan.above.get(&key)) {
+            Some(above) => above.targets.iter().copied().map(TargetId).collect(),
+            None => vec![id],
+        }
+    }
+
+    /// The socket target that a path leads to, as an actor named it.
+    pub fn named(&self, socket: &UnixObject, actor: &Actor, node: Namespaces) -> Option<TargetId> {
+        let named = node::socket_at(&self.root, &socket.path_named, actor, node)?;
+        let is_it = |target: &Target| match &target.what {
+            What::Socket(path) => node::file_id(&self.root, path) == Some(named),
+            What::Directory(_) | What::Port { .. } => false,
+        };
+        (0..).map(TargetId).zip(&self.targets).find(|(_, target)| is_it(target)).map(|(id, _)| id)
+    }
+
     /// Every target with its state.
     pub fn states(&self) -> impl Iterator<Item = (&Target, &State)> {
         self.targets.iter().zip(&self.plan.states)
     }
 
-    pub fn path_on_node(&self, id: TargetId, file: &FileObject, below: u32) -> Option<PathBuf> {
-        self.plan.path_on_node(&self.targets, id, file, below)
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 }
 

@@ -3,9 +3,11 @@
 mod arm;
 mod keeper;
 mod notice;
+mod place;
 mod plan;
 mod prove;
 
 pub use keeper::{Change, Keeper, WatchError};
-pub use plan::State;
+pub use place::{Hint, above, beneath};
+pub use plan::{Plan, State};
 pub use prove::{Proof, prove};

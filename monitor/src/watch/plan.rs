@@ -2,16 +2,16 @@
 //! a difference.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use monitor_abi::watch::{NameKey, WATCH_NAMES, Watch};
+use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, Watch};
 
 use super::arm::Arming;
-use super::notice::Interest;
-use crate::access::{FileObject, ObjectKey, TargetId};
+use super::notice::Notice;
+use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
-use crate::node::Root;
+use crate::model::Class;
+use crate::node::{Mounts, Root};
 use crate::target::{Target, What};
 
 /// Whether a target is watched.
@@ -29,23 +29,45 @@ pub struct Plan {
     pub states: Vec<State>,
     /// Paths on the node of the files known by their object.
     pub paths: HashMap<ObjectKey, PathBuf>,
+    /// The first part that is missing, of the path of a target that does not exist yet.
+    pub places: HashMap<u32, PathBuf>,
+    /// Directories above targets.
+    pub above: HashMap<ObjectKey, Above>,
     /// Directories in which a change means that a new plan is due.
-    pub notices: Vec<(OwnedFd, Interest)>,
+    pub notices: Vec<Notice>,
+    pub mounts: Mounts,
+}
+
+/// A directory above targets.
+#[derive(Debug)]
+pub struct Above {
+    pub path: PathBuf,
+    pub targets: Vec<u32>,
 }
 
 /// Marks an entry of the map of objects that is not a target itself.
 const NO_TARGET: u32 = u32::MAX;
 
-/// Looks at every target through the kernel.
-pub fn plan(kernel: &mut Kernel, root: &Root, targets: &[Target]) -> Result<Plan, LoadError> {
-    let mut plan = Plan::default();
+/// Looks at every target through the kernel. Of the classes of `inbound`, connections from elsewhere count, too.
+pub fn plan(
+    kernel: &mut Kernel,
+    root: &Root,
+    targets: &[Target],
+    inbound: &[Class],
+) -> Result<Plan, LoadError> {
+    let mounts = Mounts::read(root.mountinfo()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot read the node's mounts: some paths will be those inside a file system");
+        Mounts::default()
+    });
+    let mut plan = Plan { mounts, ..Plan::default() };
     for (target, id) in targets.iter().zip(0..) {
         let mut arming = Arming { kernel, root, plan: &mut plan, id };
         let state = match &target.what {
             What::Directory(path) => arming.directory(path)?,
             What::Socket(path) => arming.socket(path)?,
             What::Port { port, .. } => {
-                plan.desired.ports.entry(u32::from(*port)).or_insert(id);
+                let flags = if inbound.contains(&target.class) { WATCH_INBOUND } else { 0 };
+                plan.desired.ports.entry(u32::from(*port)).or_insert(Watch { target: id, flags });
                 State::Armed
             }
         };
@@ -74,41 +96,20 @@ impl Plan {
         true
     }
 
-    /// The file's path on the node, which is not always the one its actor saw.
-    pub fn path_on_node(
-        &self,
-        targets: &[Target],
-        id: TargetId,
-        file: &FileObject,
-        below: u32,
-    ) -> Option<PathBuf> {
-        let target = targets.get(usize::try_from(id.0).ok()?)?.path()?;
-        if below == 0 {
-            return Some(self.paths.get(&file.key).map_or_else(|| target.to_owned(), Clone::clone));
+    /// Adds a directory above a target.
+    pub(super) fn above(&mut self, dir: ObjectKey, path: &Path, target: u32) {
+        self.desired.ancestors.entry(dir).or_insert(target);
+        let above =
+            self.above.entry(dir).or_insert_with(|| Above { path: path.to_owned(), targets: Vec::new() });
+        if !above.targets.contains(&target) {
+            above.targets.push(target);
         }
-        Some(join_last(target, &file.path_seen, below))
     }
-}
-
-/// `base` and the last `count` names of `path`.
-fn join_last(base: &Path, path: &[u8], count: u32) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt as _;
-
-    let names: Vec<_> = path.rsplit(|byte| *byte == b'/').take(usize::try_from(count).unwrap_or(0)).collect();
-    names.iter().rev().fold(base.to_owned(), |path, name| path.join(std::ffi::OsStr::from_bytes(name)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_path_below_a_target_is_the_end_of_the_path_seen() {
-        let base = Path::new("/etc/kubernetes/manifests");
-        let seen = b"/host/mnt/sub/x.yaml";
-        assert_eq!(join_last(base, seen, 1), base.join("x.yaml"));
-        assert_eq!(join_last(base, seen, 2), base.join("sub/x.yaml"));
-    }
 
     #[test]
     fn a_shared_object_stays_with_its_first_target() {
@@ -118,5 +119,15 @@ mod tests {
         plan.object(dir, 5, 2);
         plan.object(dir, 6, 1);
         assert_eq!(plan.desired.objects[&dir], Watch { target: 5, flags: WATCH_NAMES | 2 });
+    }
+
+    #[test]
+    fn a_directory_is_above_many_targets() {
+        let mut plan = Plan::default();
+        let dir = ObjectKey::new(1, 2);
+        for target in [3, 4, 3] {
+            plan.above(dir, Path::new("/etc"), target);
+        }
+        assert_eq!(plan.above[&dir].targets, [3, 4]);
     }
 }

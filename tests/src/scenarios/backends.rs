@@ -34,7 +34,7 @@ fn fentry() -> Result<()> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(3), "{output:?}");
     ensure!(output.stdout.is_empty(), "{output:?}");
-    for word in ["fentry", "security_file_open"] {
+    for word in ["fentry", "security_ptrace_access_check"] {
         ensure!(stderr.contains(word), "no {word} in {stderr}");
     }
     Ok(())

@@ -72,7 +72,7 @@ fn policy_files() -> Result<()> {
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], access: read, process: {uid: 0}}]\n",
-            &["policy.yaml:2:", "no `access` of rule `a` can happen to runtime_api", "add connect"],
+            &["policy.yaml:2:", "no `access` of rule `a` can happen to runtime_api", "add write or connect"],
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], process: {exes: /x}}]\n",

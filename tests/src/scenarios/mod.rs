@@ -4,6 +4,7 @@ mod backends;
 mod bad_input;
 mod changes;
 mod commands;
+mod directory;
 mod files;
 mod lifecycle;
 mod many;
@@ -20,6 +21,7 @@ pub fn all() -> Vec<Trial> {
     [
         files::all(),
         changes::all(),
+        directory::all(),
         backends::all(),
         sockets::all(),
         ports::all(),

@@ -36,7 +36,7 @@ pub fn boot(kernel: &Path, initramfs: &Path, log: &Path, trace: bool) -> Result<
 /// crash QEMU 7.2's emulation.
 fn qemu(kernel: &Path, initramfs: &Path, trace: bool) -> Command {
     // The kernel passes words it does not know, with `=`, to init's environment.
-    let log = if trace { " RUST_LOG=debug" } else { "" };
+    let log = if trace { " BYPASSD_LOG=monitor=debug" } else { "" };
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-m", MEMORY_MIB, "-smp", "2", "-kernel"])

@@ -1,0 +1,52 @@
+//! What was just mounted over a watched directory is not known to the daemon yet. Until it is, files are matched across mounts.
+
+use monitor_abi::fields::Field;
+use monitor_abi::record::HEAD_ACROSS;
+use monitor_abi::watch::{TREE_DEPTH, WATCH_TREE};
+
+use crate::matching::{self, Match};
+use crate::news;
+use crate::reader::{Kernel, Probe, Reader, address, container};
+
+/// Names and mounts that are gone up by.
+const STEPS: u32 = 2 * TREE_DEPTH;
+
+/// The target of a file by the directories above it and above its mounts.
+#[inline(always)]
+pub fn find(file: Kernel, dentry: Kernel) -> Option<Match> {
+    if !news::has_mounts() {
+        return None;
+    }
+    cross(Probe::pointer(file, Field::FileMnt), dentry)
+}
+
+#[inline(never)]
+fn cross(mnt: Kernel, dentry: Kernel) -> Option<Match> {
+    let (mut mnt, mut child, mut depth) = (mnt, dentry, 0);
+    for _ in 0..STEPS {
+        if child == Probe::pointer(mnt, Field::VfsmountRoot) {
+            let mount = container(mnt, Field::MountVfsmount);
+            child = Probe::pointer(mount, Field::MountMountpoint);
+            mnt = address(Probe::pointer(mount, Field::MountParent), Field::MountVfsmount);
+            let inode = Probe::pointer(child, Field::DentryInode);
+            let watch = matching::lookup(&matching::key::<Probe>(inode));
+            if let Some(watch) = watch
+                && watch.flags & WATCH_TREE != 0
+            {
+                return Some(Match { target: watch.target, below: depth, flags: 0 });
+            }
+            if let Some(above) = matching::below(inode) {
+                return Some(Match { target: above.target, below: depth, flags: HEAD_ACROSS });
+            }
+        }
+        let parent = Probe::pointer(child, Field::DentryParent);
+        if let Some(found) = matching::inside::<Probe>(child, parent, WATCH_TREE, depth) {
+            return Some(found);
+        }
+        if child != parent {
+            depth += 1;
+        }
+        child = parent;
+    }
+    None
+}

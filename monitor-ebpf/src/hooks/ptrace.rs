@@ -1,0 +1,50 @@
+//! A process gets control of another: ptrace(2), /proc/PID/mem, process_vm_writev(2), pidfd_getfd(2). Whoever controls a process that rules
+//! allow can use its doors in its name.
+
+use monitor_abi::fields::Field;
+use monitor_abi::record::{ProcessObject, TAG_PROCESS, TARGET_NONE};
+
+use super::Hook;
+use super::attach::{Arguments, function};
+use crate::capture::{self, Found, task};
+use crate::maps::EXECUTABLES;
+use crate::matching::{self, Match};
+use crate::reader::{Probe, Reader};
+
+/// Reading what /proc shows of a process is less.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/ptrace.h#L61>
+const PTRACE_MODE_ATTACH: u32 = 2;
+
+function! {
+    /// `int security_ptrace_access_check(struct task_struct *child, unsigned int mode)`
+    "security_ptrace_access_check", ptrace_fentry, ptrace_kprobe, controlled
+}
+
+#[inline(always)]
+fn controlled<A: Arguments>(ctx: &A) {
+    if ctx.argument(1) as u32 & PTRACE_MODE_ATTACH == 0 {
+        return;
+    }
+    let child = ctx.pointer(0);
+    let exe = task::exe(child);
+    let inode = Probe::pointer(exe, Field::FileInode);
+    let key = matching::key::<Probe>(inode);
+    // SAFETY: the daemon replaces whole values, so a reader sees the old or the new one.
+    if unsafe { EXECUTABLES.get(key) }.is_none() {
+        return;
+    }
+    let found = Found {
+        tag: TAG_PROCESS,
+        matched: Match { target: TARGET_NONE, below: 0, flags: 0 },
+        mnt: Probe::pointer(exe, Field::FileMnt),
+        dentry: Probe::pointer(exe, Field::FileDentry),
+    };
+    capture::access(Hook::Ptrace, &found, |object: &mut ProcessObject| {
+        object.exe_ino = key.ino;
+        object.exe_dev = key.dev;
+        object.tgid = Probe::read(child, Field::TaskTgid);
+        object.start = Probe::read(Probe::pointer(child, Field::TaskLeader), Field::TaskStart);
+        object.flags = task::exe_flags(child, inode);
+        object.pad = 0;
+    });
+}

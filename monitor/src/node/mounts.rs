@@ -1,0 +1,141 @@
+//! Where file systems are mounted on the node: from a path inside a file system, as hooks without a mount report it, to the path on
+//! the node.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// A node with ten thousand pods has some hundred thousand mounts.
+const SIZE_MAX: u64 = 64 << 20;
+
+/// The mounts of one mount namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mounts {
+    list: Vec<Mount>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mount {
+    /// In the kernel's own encoding.
+    dev: u32,
+    /// The directory of the file system that is mounted.
+    root: PathBuf,
+    point: PathBuf,
+}
+
+impl Mounts {
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut text = Vec::new();
+        File::open(path)?.take(SIZE_MAX).read_to_end(&mut text)?;
+        Ok(Self::parse(&text))
+    }
+
+    /// A line that is none is left out.
+    /// <https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html>
+    pub fn parse(text: &[u8]) -> Self {
+        Self { list: text.split(|byte| *byte == b'\n').filter_map(mount).collect() }
+    }
+
+    /// The path on the node of a path inside a file system. Where it is mounted more than once, the mount nearest to it that came
+    /// first: that is where the node has it, and not where a container was given it.
+    pub fn on_node(&self, dev: u32, inside: &Path) -> Option<PathBuf> {
+        let mut best: Option<(&Mount, &Path)> = None;
+        for mount in self.list.iter().filter(|mount| mount.dev == dev) {
+            let Ok(rest) = inside.strip_prefix(&mount.root) else { continue };
+            let nearer = |(best, _): (&Mount, &Path)| depth(&mount.root) < depth(&best.root);
+            if best.is_none_or(nearer) {
+                best = Some((mount, rest));
+            }
+        }
+        best.map(
+            |(mount, rest)| {
+                if rest.as_os_str().is_empty() { mount.point.clone() } else { mount.point.join(rest) }
+            },
+        )
+    }
+
+    /// Whether something is mounted exactly there.
+    pub fn is_mount_point(&self, path: &Path) -> bool {
+        self.list.iter().any(|mount| mount.point == path)
+    }
+}
+
+fn depth(path: &Path) -> usize {
+    path.components().count()
+}
+
+/// `36 35 98:0 /mnt1 /mnt2 rw,noatime …`
+fn mount(line: &[u8]) -> Option<Mount> {
+    let mut fields = line.split(|byte| *byte == b' ').skip(2);
+    let (major, minor) = std::str::from_utf8(fields.next()?).ok()?.split_once(':')?;
+    let (major, minor): (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
+    if major >= 1 << 12 || minor >= 1 << 20 {
+        return None;
+    }
+    let (root, point) = (path(fields.next()?), path(fields.next()?));
+    Some(Mount { dev: major << 20 | minor, root, point })
+}
+
+/// Blanks, tabs, newlines and backslashes are written as three octal digits.
+fn path(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.get(..3).filter(|_| *byte == b'\\');
+        match digits.and_then(octal) {
+            Some(escaped) => {
+                bytes.push(escaped);
+                rest = &after[3..];
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))
+}
+
+fn octal(digits: &[u8]) -> Option<u8> {
+    u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEXT: &[u8] = b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+        23 22 0:21 / /run rw - tmpfs tmpfs rw\n\
+        24 22 8:1 /etc/kubernetes/manifests /pods/x/host rw - ext4 /dev/sda1 rw\n\
+        25 22 0:30 /@ /data\\040disk rw - btrfs /dev/sdb rw\nnot a mount\n";
+
+    #[test]
+    fn paths_inside_a_file_system_are_found_on_the_node() {
+        let mounts = Mounts::parse(TEXT);
+        let on_node = |dev, path| mounts.on_node(dev, Path::new(path));
+        let sda = 8 << 20 | 1;
+        assert_eq!(on_node(sda, "/etc/kubernetes/manifests/a"), Some("/etc/kubernetes/manifests/a".into()));
+        assert_eq!(on_node(21, "/containerd/a.sock"), Some("/run/containerd/a.sock".into()));
+        assert_eq!(on_node(21, "/"), Some("/run".into()));
+        assert_eq!(on_node(30, "/@/x"), Some("/data disk/x".into()));
+        assert_eq!(on_node(30, "/other/x"), None);
+        assert_eq!(on_node(31, "/x"), None);
+    }
+
+    #[test]
+    fn mount_points_are_known() {
+        let mounts = Mounts::parse(TEXT);
+        assert!(mounts.is_mount_point(Path::new("/data disk")));
+        assert!(!mounts.is_mount_point(Path::new("/data")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in prop::collection::vec(any::<u8>(), 0..400)) {
+            let _read = Mounts::parse(&text);
+        }
+    }
+}

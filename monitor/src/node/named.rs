@@ -1,0 +1,43 @@
+//! Where a path leads that an actor named, seen from the outside and afterwards.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::fs::{FileType, OFlags, Stat, fstat};
+
+use super::{Namespaces, Root};
+use crate::access::Actor;
+
+/// A file as stat(2) shows it, good for comparing two paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileId {
+    dev: u64,
+    ino: u64,
+}
+
+/// The file at a path of the node.
+pub fn file_id(root: &Root, path: &Path) -> Option<FileId> {
+    stat(root, path).map(|stat| id(&stat))
+}
+
+/// The socket at a path as the actor named it. In another mount namespace it can be found only while the actor lives.
+pub fn socket_at(root: &Root, named: &[u8], actor: &Actor, node: Namespaces) -> Option<FileId> {
+    let cwd = Path::new(OsStr::from_bytes(&actor.cwd));
+    let path = cwd.join(OsStr::from_bytes(named));
+    let found = if actor.mnt_ns == node.mnt {
+        stat(root, &path)?
+    } else {
+        let root = Root::of_process(actor.pid).ok()?;
+        stat(&root, &path)?
+    };
+    (FileType::from_raw_mode(found.st_mode) == FileType::Socket).then(|| id(&found))
+}
+
+fn stat(root: &Root, path: &Path) -> Option<Stat> {
+    fstat(root.open(path, OFlags::PATH).ok()?).ok()
+}
+
+fn id(stat: &Stat) -> FileId {
+    FileId { dev: stat.st_dev, ino: stat.st_ino }
+}

@@ -1,0 +1,43 @@
+//! Is what was used the door that is meant? The kernel matches objects, names and numbers; not every use of those is one of the door.
+
+use std::net::IpAddr;
+
+use crate::access::{InetObject, Object};
+use crate::decide::destination_counts;
+use crate::decode::Decoded;
+use crate::model::Action;
+use crate::node::Namespaces;
+use crate::target::{Target, What};
+use crate::watch::{above, beneath};
+
+/// A port is a door only at some addresses: other things listen on the same numbers elsewhere. A socket is one only to
+/// those who connect: an attempt to open it as a file reaches a hook, and nobody.
+pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, addresses: &[IpAddr]) -> bool {
+    let access = &decoded.access;
+    match (&target.what, &access.object) {
+        // In a mount namespace of its own, what covers a directory above the target hides it from its own processes only.
+        (_, Object::Mount(mount)) if decoded.ancestor => mount.shared || access.actor.mnt_ns == node.mnt,
+        (What::Directory(_) | What::Socket(_), Object::Mount(_)) => true,
+        (What::Socket(_), Object::File(_)) => !matches!(access.action, Action::Open | Action::Write),
+        (What::Port { destinations, .. }, Object::InetSocket(inet)) => {
+            // The other end of it is on this node and was reported as its process's.
+            let reported = inet.inbound && is_own(inet, addresses);
+            !reported && destination_counts(destinations, addresses, node.net, inet)
+        }
+        (What::Directory(_), Object::File(_)) | (What::Socket(_), Object::UnixSocket(_)) => true,
+        (What::Directory(_) | What::Socket(_) | What::Port { .. }, _) => false,
+    }
+}
+
+fn is_own(inet: &InetObject, addresses: &[IpAddr]) -> bool {
+    inet.src_ip.is_loopback() || addresses.contains(&inet.src_ip)
+}
+
+/// Whether the place is the target's or beneath it. While a path is missing, its first missing name is watched: what is made there
+/// is no access yet, but what is moved or linked there may bring the rest of the path along.
+pub(super) fn is_at(target: &Target, decoded: &Decoded, path: &[u8]) -> bool {
+    decoded.ancestor
+        || path.is_empty()
+        || beneath(target, path)
+        || matches!(decoded.access.action, Action::Rename | Action::Symlink) && above(target, path)
+}

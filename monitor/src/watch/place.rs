@@ -1,0 +1,112 @@
+//! Where on the node something happened. The kernel says which watched object it lies below and how far; the path that an actor saw is
+//! not always the node's.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use super::plan::Plan;
+use crate::access::{FileObject, MountObject, ObjectKey, OtherPlace, TargetId};
+use crate::target::Target;
+
+/// What the kernel side said about the place.
+#[derive(Clone, Copy, Debug)]
+pub struct Hint {
+    pub target: TargetId,
+    /// Names below the watched object.
+    pub below: u32,
+    /// The object is a directory above the target.
+    pub ancestor: bool,
+    /// The object lies beneath a directory above the target.
+    pub across: bool,
+    /// The actor sees the node's mounts.
+    pub on_node: bool,
+}
+
+impl Plan {
+    pub fn file(&self, target: &Target, hint: Hint, file: &FileObject) -> Option<PathBuf> {
+        let inside = bytes(&file.path_inside);
+        if !file.path_inside.is_empty() {
+            let path = self.mounts.on_node(file.key.dev, inside);
+            let found = path.filter(|path| hint.ancestor || beneath(target, path.as_os_str().as_bytes()));
+            if found.is_some() {
+                return found;
+            }
+        }
+        let names = if file.path_seen.is_empty() { inside } else { bytes(&file.path_seen) };
+        self.place(target, hint, file.key, names, !file.path_seen.is_empty())
+    }
+
+    pub fn mount(&self, target: &Target, hint: Hint, mount: &MountObject) -> Option<PathBuf> {
+        self.place(target, hint, mount.key, bytes(&mount.path_seen), true)
+    }
+
+    /// The other place of a rename or link is anywhere in the same file system.
+    pub fn other(&self, dev: u32, other: &OtherPlace) -> PathBuf {
+        let inside = bytes(&other.path_inside);
+        self.mounts.on_node(dev, inside).unwrap_or_else(|| inside.to_owned())
+    }
+
+    fn place(
+        &self,
+        target: &Target,
+        hint: Hint,
+        key: ObjectKey,
+        names: &Path,
+        is_whole: bool,
+    ) -> Option<PathBuf> {
+        if hint.ancestor {
+            return self.above.get(&key).map(|above| above.path.clone());
+        }
+        if is_whole && hint.on_node && beneath(target, names.as_os_str().as_bytes()) {
+            return Some(names.to_owned());
+        }
+        let path = target.path()?;
+        if hint.across {
+            let candidates = path.ancestors().skip(1).map(|above| join_last(above, names, hint.below));
+            return candidates
+                .into_iter()
+                .find(|path| beneath(target, path.as_os_str().as_bytes()))
+                .or(Some(names.to_owned()));
+        }
+        let missing = self.places.get(&hint.target.0);
+        if hint.below == 0 && missing.is_none() {
+            return Some(self.paths.get(&key).map_or_else(|| path.to_owned(), Clone::clone));
+        }
+        Some(join_last(missing.map_or(path, PathBuf::as_path), names, hint.below))
+    }
+}
+
+/// Whether the path is the target's or lies beneath it.
+pub fn beneath(target: &Target, path: &[u8]) -> bool {
+    target.path().is_some_and(|target| bytes(path).starts_with(target))
+}
+
+/// Whether the path is that of a directory above the target.
+pub fn above(target: &Target, path: &[u8]) -> bool {
+    target.path().is_some_and(|target| target.starts_with(bytes(path)))
+}
+
+fn bytes(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+/// `base` and the last `count` names of `path`.
+fn join_last(base: &Path, path: &Path, count: u32) -> PathBuf {
+    let count = usize::try_from(count).unwrap_or(0);
+    let names: Vec<_> = path.iter().rev().take(count).collect();
+    names.iter().rev().fold(base.to_owned(), |path, name| path.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_below_a_target_is_the_end_of_the_path_seen() {
+        let base = Path::new("/etc/kubernetes/manifests");
+        let seen = Path::new("/host/mnt/sub/x.yaml");
+        assert_eq!(join_last(base, seen, 1), base.join("x.yaml"));
+        assert_eq!(join_last(base, seen, 2), base.join("sub/x.yaml"));
+    }
+}

@@ -1,0 +1,206 @@
+//! Changes of a watched directory that open no file, and mounts over it: what each event says of both places.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
+
+use super::files::Scene;
+use super::trials;
+use crate::actor::{program, shell};
+use crate::event::{at, expect};
+
+pub fn all() -> Vec<Trial> {
+    trials(
+        "directory",
+        &[
+            ("entries", entries),
+            ("attributes", attributes),
+            ("directory_itself", directory_itself),
+            ("ancestor", ancestor),
+            ("mount_over", mount_over),
+            ("mount_over_ancestor", mount_over_ancestor),
+            ("mount_in_a_private_namespace", mount_in_a_private_namespace),
+            ("moved_directory_stays_watched", moved_directory_stays_watched),
+            ("link_of_a_new_file", link_of_a_new_file),
+        ],
+    )
+}
+
+/// A scene whose daemon sees changes; `None` with the `syscall` backend, whose gaps the table of ways proves.
+fn scene() -> Result<Option<Scene>> {
+    let scene = Scene::new()?;
+    let sees = at(scene.daemon.started(), "/lifecycle/backend") != "syscall";
+    Ok(sees.then_some(scene))
+}
+
+impl Scene {
+    /// Runs a line of shell in the scene's directory, and takes the alert it causes.
+    fn causes(&mut self, line: &str, wanted: &Value) -> Result<Value> {
+        shell(&format!("cd {}; {line}", self.dir.path().display()))?;
+        let alert = self.daemon.alert()?;
+        expect(&alert, wanted).map_err(|error| error.context(line.to_owned()))?;
+        Ok(alert)
+    }
+}
+
+/// In each line the shell itself, or a program it starts, is the actor.
+fn entries() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let manifest = |name: &str| scene.path("manifests").join(name);
+    let (a, b, c, d) = (manifest("a.yaml"), manifest("b.yaml"), manifest("c"), manifest("d"));
+    let (x, y) = (scene.path("x"), scene.path("y"));
+    let etcd = scene.manifest.clone();
+    fs::write(&x, "kind: Pod\n")?;
+    let steps: [(&str, &str, &PathBuf, Value); 13] = [
+        ("mv x manifests/a.yaml", "rename", &a, json!({"from": x})),
+        ("mv manifests/a.yaml manifests/b.yaml", "rename", &b, json!({"from": a})),
+        ("mv manifests/b.yaml y", "rename", &b, json!({"to": y, "from": null})),
+        ("ln y manifests/a.yaml", "link", &a, json!({"from": y})),
+        ("ln manifests/a.yaml x", "link", &a, json!({"to": x})),
+        ("rm x; rm manifests/a.yaml", "unlink", &a, json!({})),
+        ("ln -s /nowhere manifests/c", "symlink", &c, json!({})),
+        ("rm manifests/c", "unlink", &c, json!({})),
+        ("mkdir manifests/d", "create", &d, json!({})),
+        ("rmdir manifests/d", "unlink", &d, json!({})),
+        ("mkfifo manifests/c", "create", &c, json!({})),
+        ("rm manifests/c", "unlink", &c, json!({})),
+        ("mv y manifests/etcd.yaml", "rename", &etcd, json!({"from": y})),
+    ];
+    for (line, action, path, more) in steps {
+        let mut target = json!({"class": "static_pod_manifest", "type": "file", "path": path});
+        if let (Some(target), Value::Object(more)) = (target.as_object_mut(), more) {
+            target.extend(more);
+        }
+        let wanted = json!({"action": action, "severity": "high", "target": target,
+                            "rule": {"id": "static_pod_manifest.write"}});
+        let alert = scene.causes(line, &wanted)?;
+        ensure!(at(&alert, "/process/args/0").is_string(), "{alert:#}");
+    }
+    scene.daemon.finish().map(drop)
+}
+
+fn attributes() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let path = scene.manifest.clone();
+    for (line, action) in [
+        ("chmod 600 manifests/etcd.yaml", "chmod"),
+        ("chown 1 manifests/etcd.yaml", "chown"),
+        ("ln manifests/etcd.yaml other", "link"),
+        ("chmod 640 other", "chmod"),
+    ] {
+        scene.causes(line, &json!({"action": action, "target": {"path": path}}))?;
+    }
+    scene.daemon.finish().map(drop)
+}
+
+fn directory_itself() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let (dir, moved) = (scene.path("manifests"), scene.path("moved"));
+    scene.causes("mv manifests moved", &json!({"action": "rename", "target": {"path": dir, "to": moved}}))?;
+    scene.causes("mkdir manifests", &json!({"action": "create", "target": {"path": dir}}))?;
+    let actor = program()?;
+    let line = format!("{} open manifests/new.yaml create", actor.display());
+    scene.causes(&line, &json!({"action": "create", "target": {"path": dir.join("new.yaml")}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn ancestor() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let (dir, moved) = (scene.dir.path().to_owned(), scene.dir.path().with_extension("moved"));
+    let line = format!("mv {} {}", dir.display(), moved.display());
+    scene.causes(
+        &line,
+        &json!({"action": "rename", "target": {"class": "static_pod_manifest", "path": dir, "to": moved}}),
+    )?;
+    let line = format!("mv {} {}", moved.display(), dir.display());
+    shell(&line)?;
+    expect(&scene.daemon.alert()?, &json!({"action": "rename", "target": {"class": "static_pod_manifest"}}))?;
+    let actor = program()?;
+    let line = format!("{} open manifests/new.yaml create", actor.display());
+    scene.causes(&line, &json!({"action": "create", "target": {"path": dir.join("manifests/new.yaml")}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn mount_over() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let dir = scene.path("manifests");
+    let actor = program()?;
+    // In one go: the write comes right after the mount.
+    let line =
+        format!("mount -t tmpfs none manifests; exec {} open manifests/a.yaml create", actor.display());
+    scene.causes(
+        &line,
+        &json!({"action": "mount", "severity": "high",
+                "target": {"class": "static_pod_manifest", "type": "mount", "path": dir, "fstype": "tmpfs", "source": "none"}}),
+    )?;
+    expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": dir.join("a.yaml")}}))?;
+    scene
+        .causes("umount manifests", &json!({"action": "umount", "target": {"type": "mount", "path": dir}}))?;
+    let line = format!("{} open manifests/etcd.yaml r", actor.display());
+    scene.causes(&line, &json!({"action": "open", "target": {"path": dir.join("etcd.yaml")}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn mount_over_ancestor() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let dir = scene.dir.path().to_owned();
+    let line = format!(
+        "cd /; mount -t tmpfs none {0}; mkdir {0}/manifests; {1} open {0}/manifests/a.yaml create",
+        dir.display(),
+        program()?.display()
+    );
+    scene.causes(
+        &line,
+        &json!({"action": "mount", "target": {"class": "static_pod_manifest", "path": dir}}),
+    )?;
+    // Whether the directory's making is seen depends on when the daemon looks; the file's is seen always.
+    let made = dir.join("manifests/a.yaml");
+    scene.daemon.wait_for("the file", |event| at(event, "/target/path") == &json!(made))?;
+    shell(&format!("cd /; umount {}", dir.display()))?;
+    scene.daemon.wait_for("the end of the mount", |event| {
+        at(event, "/action") == "umount" && at(event, "/target/path") == &json!(dir)
+    })?;
+    Ok(())
+}
+
+/// What sandboxed services do all the time hides nothing from the node.
+fn mount_in_a_private_namespace() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let dir = scene.dir.path().to_owned();
+    shell(&format!("unshare -m sh -ec 'mount --make-rprivate /; mount --bind {0} {0}'", dir.display()))?;
+    scene.causes("chmod 600 manifests/etcd.yaml", &json!({"action": "chmod"}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn moved_directory_stays_watched() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let dir = scene.path("manifests");
+    scene.causes("mv manifests moved; mkdir manifests", &json!({"action": "rename"}))?;
+    expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": dir}}))?;
+    scene.daemon.wait_for("the new directory to be armed", |event| {
+        at(event, "/lifecycle/state") == "target_armed" || at(event, "/action") == "create"
+    })?;
+    let line = format!("{} open moved/etcd.yaml w", program()?.display());
+    scene.causes(&line, &json!({"action": "write", "target": {"class": "static_pod_manifest"}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+/// In one go: the daemon has no time to look at the new file.
+fn link_of_a_new_file() -> Result<()> {
+    let Some(mut scene) = scene()? else { return Ok(()) };
+    let (new, actor) = (scene.path("manifests/new.yaml"), program()?);
+    let line = format!(
+        "{0} open manifests/new.yaml create; ln manifests/new.yaml outside; {0} open outside w",
+        actor.display()
+    );
+    scene.causes(&line, &json!({"action": "create", "target": {"path": new}}))?;
+    expect(
+        &scene.daemon.alert()?,
+        &json!({"action": "link", "target": {"path": new, "to": scene.path("outside")}}),
+    )?;
+    expect(&scene.daemon.alert()?, &json!({"action": "write", "target": {"class": "static_pod_manifest"}}))?;
+    scene.daemon.finish().map(drop)
+}
