@@ -33,6 +33,8 @@ counters! {
     LostBusy = "lost_busy",
     /// Accesses lost because the map of scratch space could not be read.
     LostInternal = "lost_internal",
+    /// Accesses that were counted instead of recorded, because their process repeats them.
+    Repeated = "repeated",
     /// Own accesses left out.
     Own = "own",
 }
@@ -45,7 +47,7 @@ impl Counter {
     pub const fn is_loss(self) -> bool {
         match self {
             Self::LostRingFull | Self::LostBusy | Self::LostInternal => true,
-            Self::Hit | Self::Emitted | Self::Own => false,
+            Self::Hit | Self::Emitted | Self::Repeated | Self::Own => false,
         }
     }
 }

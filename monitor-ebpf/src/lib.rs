@@ -9,4 +9,5 @@ pub mod counters;
 pub mod fields;
 pub mod probe;
 pub mod record;
+pub mod repeat;
 pub mod watch;

@@ -1,9 +1,10 @@
 //! All maps. The daemon fills the first group and reads the second.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf};
 use monitor_abi::counters::Counter;
 use monitor_abi::probe::{Gate, News, Own, Probe};
+use monitor_abi::repeat::{REPEATS_MAX, Repeat, RepeatKey};
 use monitor_abi::watch::{
     ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, NAMES_MAX, NameKey, OBJECTS_MAX,
     ObjectKey, PORTS_MAX, Watch,
@@ -67,6 +68,10 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::C
 /// Where a record is put together: it does not fit on the stack. One for each hook, because a hook can interrupt another.
 #[map]
 pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(Hook::COUNT, 0);
+
+/// What processes do again and again. Each CPU counts for itself, so that nothing is lost between them.
+#[map]
+pub static REPEATS: LruPerCpuHashMap<RepeatKey, Repeat> = LruPerCpuHashMap::with_max_entries(REPEATS_MAX, 0);
 
 /// Adds one to a counter of this CPU.
 #[inline(always)]

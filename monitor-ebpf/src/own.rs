@@ -75,7 +75,7 @@ pub fn answer(hook: u32, key: ObjectKey, port: u16) {
 }
 
 #[inline(always)]
-fn start() -> u64 {
+pub fn start() -> u64 {
     Probe::read(Probe::pointer(current(), Field::TaskLeader), Field::TaskStart)
 }
 

@@ -18,6 +18,7 @@ use monitor_abi::fields::Field;
 use monitor_abi::record::{Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT};
 
 use self::scratch::Scratch;
+use crate::again::{self, Same};
 use crate::hooks::Hook;
 use crate::maps::count;
 use crate::matching::Match;
@@ -29,6 +30,7 @@ use crate::ring;
 pub struct Found {
     pub tag: u32,
     pub matched: Match,
+    pub same: Same,
     /// The object's place in the file system; null when it has none.
     pub mnt: Kernel,
     pub dentry: Kernel,
@@ -54,6 +56,9 @@ pub fn access_with<T>(
         return;
     }
     count(Counter::Hit);
+    if again::is_repeat(found.same, found.matched.target) {
+        return;
+    }
     let hook = hook as u32;
     let Some(scratch) = Scratch::of(hook) else {
         count(Counter::LostInternal);

@@ -7,6 +7,7 @@ use monitor_abi::record::{
 
 use super::Hook;
 use super::attach::{Arguments, function};
+use crate::again::Same;
 use crate::capture::{self, Found};
 use crate::matching;
 use crate::reader::{Kernel, Probe, Reader};
@@ -72,7 +73,7 @@ fn acl_set<A: Arguments>(ctx: &A) {
 fn changed<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel) {
     let inode = A::Reader::pointer(dentry, Field::DentryInode);
     let Some(matched) = matching::file::<A::Reader>(inode, dentry) else { return };
-    let found = Found { tag: TAG_CHANGE, matched, mnt: core::ptr::null(), dentry };
+    let found = Found { tag: TAG_CHANGE, matched, same: Same::NEVER, mnt: core::ptr::null(), dentry };
     let key = matching::key::<Probe>(inode);
     capture::access(hook, &found, |object: &mut ChangeObject| {
         object.ino = key.ino;

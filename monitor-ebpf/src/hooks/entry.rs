@@ -11,6 +11,7 @@ use monitor_abi::record::{
 
 use super::Hook;
 use super::attach::{Arguments, function};
+use crate::again::Same;
 use crate::capture::{self, Found, path};
 use crate::learned;
 use crate::matching::{self, Match};
@@ -161,7 +162,7 @@ struct Change {
 
 #[inline(always)]
 fn found(matched: Match, dentry: Kernel) -> Found {
-    Found { tag: TAG_CHANGE, matched, mnt: core::ptr::null(), dentry }
+    Found { tag: TAG_CHANGE, matched, same: Same::NEVER, mnt: core::ptr::null(), dentry }
 }
 
 #[inline(always)]

@@ -3,9 +3,11 @@
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_FILE;
 use monitor_abi::record::{FileObject, TAG_FILE};
+use monitor_abi::repeat;
 
 use super::Hook;
 use super::attach::{Arguments, function};
+use crate::again::Same;
 use crate::capture::{self, Found};
 use crate::matching::{self, Match};
 use crate::reader::{Kernel, Probe, Reader};
@@ -48,17 +50,25 @@ pub fn report(file: Kernel, matched: Match, hook: Hook) {
     if mode & FMODE_CREATED != 0 {
         learned::learn(inode, matched.target);
     }
+    let flags: u32 = Probe::read(file, Field::FileFlags);
+    let made = mode & FMODE_CREATED != 0;
+    let same = Same {
+        object: key.ino,
+        device: key.dev,
+        what: if made || matched.flags != 0 { 0 } else { repeat::of_file(TAG_FILE, flags) },
+    };
     let found = Found {
         tag: TAG_FILE,
         matched,
+        same,
         mnt: Probe::pointer(file, Field::FileMnt),
         dentry: Probe::pointer(file, Field::FileDentry),
     };
     capture::access(hook, &found, |object: &mut FileObject| {
         object.ino = key.ino;
         object.dev = key.dev;
-        object.open_flags = Probe::read(file, Field::FileFlags);
-        object.created = u32::from(mode & FMODE_CREATED != 0);
+        object.open_flags = flags;
+        object.created = u32::from(made);
         object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
     });
 }

@@ -7,10 +7,12 @@ use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_INET;
 use monitor_abi::record::{HEAD_NO_ACTOR, InetObject, TAG_INET, TAG_OUTCOME};
+use monitor_abi::repeat;
 use monitor_abi::watch::{FlowKey, ObjectKey};
 
 use super::Hook;
 use super::attach::Arguments;
+use crate::again::Same;
 use crate::capture::{self, Found};
 use crate::maps::FLOWS;
 use crate::matching::{self, Match};
@@ -112,7 +114,8 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
 
 #[inline(never)]
 fn report(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
-    let found = Found { tag, matched, mnt: core::ptr::null(), dentry: core::ptr::null() };
+    let same = if tag == TAG_INET && matched.flags == 0 { to(sk) } else { Same::NEVER };
+    let found = Found { tag, matched, same, mnt: core::ptr::null(), dentry: core::ptr::null() };
     capture::access(hook, &found, |object: &mut InetObject| {
         ip(&mut object.src, sk, Field::SockSaddr, Field::SockSaddr6);
         ip(&mut object.dst, sk, Field::SockDaddr, Field::SockDaddr6);
@@ -124,6 +127,15 @@ fn report(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
         object.errno = Probe::read(sk, Field::SockError);
         object.sock = sk as u64;
     });
+}
+
+/// VERIFIER: a function of its own for the stack it takes.
+#[inline(never)]
+fn to(sk: Kernel) -> Same {
+    let mut address = [0; 16];
+    ip(&mut address, sk, Field::SockDaddr, Field::SockDaddr6);
+    let port = u16::from_be(Probe::read(sk, Field::SockDport));
+    Same { object: repeat::of_address(address), device: u32::from(port), what: TAG_INET }
 }
 
 /// The connection as the end that began it sees it; from the other end, turned round.

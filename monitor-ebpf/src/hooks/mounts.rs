@@ -6,6 +6,7 @@ use monitor_abi::record::{MountObject, SECTION_FSTYPE, SECTION_OTHER, SECTION_SO
 
 use super::Hook;
 use super::attach::{Arguments, function};
+use crate::again::Same;
 use crate::capture::{self, Found, path};
 use crate::matching::{self, Match};
 use crate::news;
@@ -41,7 +42,13 @@ fn mounted<A: Arguments>(ctx: &A) {
     let dentry = A::Reader::pointer(point, Field::PathDentry);
     let Some(matched) = covered::<A::Reader>(dentry) else { return };
     news::mounted();
-    let found = Found { tag: TAG_MOUNT, matched, mnt: Probe::pointer(point, Field::PathMnt), dentry };
+    let found = Found {
+        tag: TAG_MOUNT,
+        matched,
+        same: Same::NEVER,
+        mnt: Probe::pointer(point, Field::PathMnt),
+        dentry,
+    };
     capture::access_with(
         Hook::SbMount,
         &found,
@@ -61,7 +68,8 @@ fn moved<A: Arguments>(ctx: &A) {
     let Some(matched) = covered::<A::Reader>(dentry) else { return };
     news::mounted();
     let source = Probe::pointer(from, Field::PathMnt);
-    let found = Found { tag: TAG_MOUNT, matched, mnt: Probe::pointer(to, Field::PathMnt), dentry };
+    let found =
+        Found { tag: TAG_MOUNT, matched, same: Same::NEVER, mnt: Probe::pointer(to, Field::PathMnt), dentry };
     capture::access_with(
         Hook::MoveMount,
         &found,
@@ -82,7 +90,7 @@ fn unmounted<A: Arguments>(ctx: &A) {
     let Some(matched) = covered::<Probe>(dentry) else { return };
     news::mounted();
     let root = Probe::pointer(mnt, Field::VfsmountRoot);
-    let found = Found { tag: TAG_MOUNT, matched, mnt, dentry: root };
+    let found = Found { tag: TAG_MOUNT, matched, same: Same::NEVER, mnt, dentry: root };
     let above = Probe::pointer(mount, Field::MountParent);
     let parent = address(above, Field::MountVfsmount);
     capture::access_with(

@@ -6,6 +6,7 @@ use monitor_abi::record::{ProcessObject, TAG_PROCESS, TARGET_NONE};
 
 use super::Hook;
 use super::attach::{Arguments, function};
+use crate::again::Same;
 use crate::capture::{self, Found, task};
 use crate::maps::EXECUTABLES;
 use crate::matching::{self, Match};
@@ -36,6 +37,7 @@ fn controlled<A: Arguments>(ctx: &A) {
     let found = Found {
         tag: TAG_PROCESS,
         matched: Match { target: TARGET_NONE, below: 0, flags: 0 },
+        same: Same::NEVER,
         mnt: Probe::pointer(exe, Field::FileMnt),
         dentry: Probe::pointer(exe, Field::FileDentry),
     };

@@ -7,6 +7,7 @@ use monitor_abi::record::{TAG_UNIX, UnixObject};
 
 use super::Hook;
 use super::attach::{Arguments, function};
+use crate::again::Same;
 use crate::capture::{self, Found, task};
 use crate::matching::{self, Match};
 use crate::own;
@@ -59,7 +60,8 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
 fn report(other: Kernel, listener: Kernel, matched: Match, hook: Hook) {
     let dentry = Probe::pointer(other, Field::UnixDentry);
     let key = matching::key::<Probe>(Probe::pointer(dentry, Field::DentryInode));
-    let found = Found { tag: TAG_UNIX, matched, mnt: Probe::pointer(other, Field::UnixMnt), dentry };
+    let same = Same { object: key.ino, device: key.dev, what: if matched.flags == 0 { TAG_UNIX } else { 0 } };
+    let found = Found { tag: TAG_UNIX, matched, same, mnt: Probe::pointer(other, Field::UnixMnt), dentry };
     capture::access(hook, &found, |object: &mut UnixObject| {
         object.ino = key.ino;
         object.dev = key.dev;

@@ -6,6 +6,7 @@ use aya_ebpf::programs::FExitContext;
 use monitor_abi::record::{SECTION_SOURCE, TAG_UNIX, TARGET_NONE, UnixObject};
 
 use super::Hook;
+use crate::again::Same;
 use crate::capture::{self, Found};
 use crate::matching::Match;
 use crate::reader::{Kernel, value};
@@ -36,6 +37,7 @@ fn refused(path: Kernel, errno: i32) {
     let found = Found {
         tag: TAG_UNIX,
         matched: Match { target: TARGET_NONE, below: 0, flags: 0 },
+        same: Same::NEVER,
         mnt: core::ptr::null(),
         dentry: core::ptr::null(),
     };

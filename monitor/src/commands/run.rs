@@ -66,8 +66,10 @@ async fn watch(
         clock: Clock::measure(),
         namespaces: kernel.identity().node,
     };
+    tracing::debug!("arming");
     let keeper = Keeper::new(&mut kernel, root, targets, inbound)?;
     let mut emitter = Emitter::start(format, sink).map_err(io("cannot start the writer"))?;
+    tracing::debug!("armed");
     let started = started::started(&kernel, &keeper, &proofs);
     let (message, severity) = (started::message(&started), Severity::Info);
     emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));

@@ -76,6 +76,14 @@ impl Context {
         }
     }
 
+    /// The event of an access again, for those that followed it. Times are nanoseconds since boot.
+    pub fn repeated(&self, event: Event, count: u64, first: u64, last: u64) -> Event {
+        let message = format!("{count} times more: {}", event.message);
+        let (first, last) = (self.clock.at(first), self.clock.at(last));
+        let time = last.clone();
+        Event { time, message, count: Some(count), first_time: Some(first), last_time: Some(last), ..event }
+    }
+
     pub fn lifecycle(&self, lifecycle: Lifecycle, severity: Severity, message: String) -> Event {
         Event { lifecycle: Some(Box::new(lifecycle)), severity, message, ..self.bare() }
     }
@@ -111,6 +119,9 @@ impl Context {
             process: None,
             target: None,
             attack: &[],
+            count: None,
+            first_time: None,
+            last_time: None,
             enrichment_errors: Vec::new(),
             truncated: false,
             labels: BTreeMap::new(),

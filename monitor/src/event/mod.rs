@@ -87,6 +87,15 @@ pub struct Event {
     /// MITRE ATT&CK techniques.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub attack: &'static [Attack],
+    /// How many accesses this event stands for, if not one: the process did the same as in an earlier event so many times more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u64>,
+    /// Before the first of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_time: Option<String>,
+    /// Of the last of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<String>,
     /// What could not be found out, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub enrichment_errors: Vec<String>,

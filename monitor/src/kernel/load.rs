@@ -38,6 +38,7 @@ pub fn backend(
     backend: Backend,
     effort: Effort,
 ) -> Candidate {
+    tracing::debug!(backend = backend.name(), "trying");
     let mut programs: HashMap<String, &mut Program> =
         ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
     let jobs: Vec<_> = hooks::of(backend)

@@ -6,6 +6,7 @@ mod hooks;
 mod load;
 mod log;
 mod object;
+mod repeats;
 mod stats;
 mod table;
 

@@ -6,11 +6,13 @@ use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use monitor_abi::probe::{News, Own, Probe};
+use monitor_abi::repeat::{Repeat, RepeatKey};
 use thiserror::Error;
 
 use super::backend::{self, Attached};
 use super::hooks;
 use super::log::{self, Log};
+use super::repeats::Repeats;
 use super::stats::Counters;
 use super::table::{Desired, Table, TableError};
 use crate::access::ObjectKey;
@@ -48,6 +50,7 @@ pub struct Kernel {
     ebpf: Ebpf,
     attached: Attached,
     table: Table,
+    repeats: Repeats,
     probe: Array<MapData, Probe>,
     identity: Identity,
     log: Log,
@@ -65,19 +68,23 @@ impl Kernel {
             return Err(LoadError::Stub);
         }
         let types = Types::resolve(&Btf::from_kernel()?, hooks::functions());
+        tracing::debug!("found the kernel's fields");
         let mut loader = EbpfLoader::new();
         loader.override_global("OFFSETS", &types.offsets.table, true);
         log::choose_level(&mut loader);
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
+        tracing::debug!("loaded the maps");
         let log = Log::new(&mut ebpf);
         let probe = array(&mut ebpf, "PROBE")?;
         let table = Table::new(&mut ebpf)?;
+        let repeats = Repeats::new(&mut ebpf)?;
         let announce = announce(&mut ebpf)?;
         announce.load().map_err(LoadError::Announce)?;
         announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
         let identity = identify(&ebpf)?;
+        tracing::debug!(?identity, "announced itself");
         let attached = backend::choose(&mut ebpf, &types, wanted).map_err(LoadError::NoBackend)?;
-        Ok(Self { ebpf, attached, table, probe, identity, log })
+        Ok(Self { ebpf, attached, table, repeats, probe, identity, log })
     }
 
     pub fn attached(&self) -> &Attached {
@@ -102,6 +109,16 @@ impl Kernel {
     /// Makes the kernel report who takes control of processes that run one of these executables.
     pub fn guard(&mut self, executables: impl Iterator<Item = ObjectKey>) -> Result<(), TableError> {
         self.table.guard(executables.map(|key| (key, 1)).collect())
+    }
+
+    /// Accesses that were counted instead of recorded.
+    pub fn repeats(&self) -> Vec<(RepeatKey, Repeat)> {
+        self.repeats.read()
+    }
+
+    /// Stops counting one.
+    pub fn forget(&mut self, key: &RepeatKey) {
+        self.repeats.forget(key);
     }
 
     /// What changed on the node, as far as the kernel side noticed.

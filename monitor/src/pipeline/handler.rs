@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::doors::{is_at, is_door};
 use super::health::Health;
 use super::held::Held;
+use super::repeats::{Due, Repeats};
 use crate::access::{Access, Object, TargetId};
 use crate::clock::Clock;
 use crate::config::Rule;
@@ -46,6 +47,7 @@ pub struct Handler {
     show_allowed: bool,
     health: Health,
     pub(super) held: Held,
+    repeats: Repeats,
     pub(super) alerts: u64,
 }
 
@@ -64,6 +66,7 @@ impl Handler {
             show_allowed,
             health: Health::default(),
             held: Held::default(),
+            repeats: Repeats::default(),
             alerts: 0,
         };
         handler.look_at_addresses();
@@ -100,6 +103,7 @@ impl Handler {
 
     /// A directory above targets concerns each class of them.
     fn access(&mut self, decoded: &Decoded) {
+        self.repeats.expect(&decoded.access);
         let id = match &decoded.access.object {
             Object::Process(_) => return self.control(decoded),
             Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
@@ -149,7 +153,18 @@ impl Handler {
         } else if !self.show_allowed {
             return;
         }
-        self.emitter.emit(self.context.access(class, access, facts, verdict));
+        let event = self.context.access(class, access, facts, verdict);
+        self.repeats.note(access, &event);
+        self.emitter.emit(event);
+    }
+
+    /// Reports what was counted of the accesses that processes repeat.
+    pub(super) fn report_repeats(&mut self, all: bool) {
+        let (due, idle) = self.repeats.due(self.kernel.repeats(), all);
+        for Due { event, count, first, last } in due {
+            self.emitter.emit(self.context.repeated(*event, count, first, last));
+        }
+        idle.iter().for_each(|key| self.kernel.forget(key));
     }
 
     fn control(&mut self, decoded: &Decoded) {
@@ -224,9 +239,11 @@ impl Handler {
 
     pub(super) fn check_health(&mut self) {
         self.kernel.flush_log();
+        self.report_repeats(false);
         self.context.clock.follow(Clock::measure());
         let kernel =
             self.kernel.counters().inspect_err(|error| tracing::error!(%error, "cannot read the counters"));
+        self.health.unattributed = self.repeats.unattributed;
         let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);
         for health in due {
             self.emitter.emit(self.context.health(health));

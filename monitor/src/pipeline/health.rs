@@ -13,13 +13,15 @@ const HEARTBEAT: Duration = Duration::from_secs(60);
 pub(super) struct Health {
     /// Records that broke the contract with the kernel side.
     pub undecodable: u64,
+    /// Repeated accesses whose first is not remembered.
+    pub unattributed: u64,
     last_beat: Instant,
     reported: BTreeMap<String, u64>,
 }
 
 impl Default for Health {
     fn default() -> Self {
-        Self { undecodable: 0, last_beat: Instant::now(), reported: BTreeMap::new() }
+        Self { undecodable: 0, unattributed: 0, last_beat: Instant::now(), reported: BTreeMap::new() }
     }
 }
 
@@ -63,8 +65,12 @@ impl Health {
     fn losses(&self, kernel: Option<&Counters>, emitted: EmitCounters) -> BTreeMap<String, u64> {
         let mut losses = self.reported.clone();
         let EmitCounters { queued: _, written: _, dropped, failed } = emitted;
-        let own =
-            [("undecodable", self.undecodable), ("output_queue_full", dropped), ("output_failed", failed)];
+        let own = [
+            ("undecodable", self.undecodable),
+            ("repeats_unattributed", self.unattributed),
+            ("output_queue_full", dropped),
+            ("output_failed", failed),
+        ];
         let kernel = kernel.into_iter().flat_map(Counters::losses);
         losses.extend(own.into_iter().chain(kernel).map(|(reason, total)| (reason.to_owned(), total)));
         losses

@@ -4,6 +4,7 @@ mod doors;
 mod handler;
 mod health;
 mod held;
+mod repeats;
 pub mod started;
 
 use std::io;
@@ -53,6 +54,7 @@ pub async fn run(
     };
     ring.drain_all(|record| handler.record(record));
     handler.release(true);
+    handler.report_repeats(true);
     handler.check_health();
     let alerts = handler.alerts;
     let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };

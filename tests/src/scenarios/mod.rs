@@ -6,12 +6,14 @@ mod changes;
 mod commands;
 mod directory;
 mod files;
+mod flood;
 mod lifecycle;
 mod many;
 mod policy;
 mod ports;
 mod real;
 mod sockets;
+mod takeover;
 
 use anyhow::Result;
 use libtest_mimic::{Failed, Trial};
@@ -27,6 +29,8 @@ pub fn all() -> Vec<Trial> {
         ports::all(),
         policy::all(),
         many::all(),
+        flood::all(),
+        takeover::all(),
         lifecycle::all(),
         commands::all(),
         bad_input::all(),

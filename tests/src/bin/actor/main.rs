@@ -8,6 +8,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
+mod takeover;
+
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -38,6 +40,14 @@ fn act(args: &[&str]) -> Result<()> {
         ["chain", "0", rest @ ..] => act(rest),
         ["chain", depth, rest @ ..] => chain(depth.parse()?, rest),
         ["many", count, path] => many(count.parse()?, path),
+        ["hammer", threads, count, path] => hammer(threads.parse()?, count.parse()?, path),
+        ["hand", kind, path] => takeover::hand(kind, path),
+        ["receive"] => takeover::receive(),
+        ["lose", kind, path] => takeover::lose(kind, path),
+        ["steal", pid, fd] => takeover::steal(pid.parse()?, fd.parse()?),
+        ["control", pid] => takeover::control(pid.parse()?),
+        ["traced", rest @ ..] => takeover::traced().and_then(|()| act(rest)),
+        ["sleep"] => sleep(),
         _ => bail!("what to do?"),
     }
 }
@@ -62,6 +72,24 @@ fn chain(depth: u32, action: &[&str]) -> Result<()> {
         bail!("the process inside ended with {status}");
     }
     Ok(())
+}
+
+/// Opens the same file as fast as it can.
+fn hammer(threads: u32, count: u32, path: &str) -> Result<()> {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(move || (0..count).try_for_each(|_| std::fs::File::open(path).map(drop))))
+            .collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(done) => done.with_context(|| format!("open {path}")),
+            Err(_) => bail!("a thread panicked"),
+        })
+    })
+}
+
+/// Until its stdin ends.
+fn sleep() -> Result<()> {
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop).context("wait")
 }
 
 /// Starts processes that open a file and are gone, each with its own last argument.

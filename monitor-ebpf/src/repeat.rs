@@ -1,0 +1,58 @@
+//! Counting an access that a process repeats, instead of a record for each.
+
+/// The first access of a window is a record, those that follow are counted.
+pub const WINDOW: u64 = 5_000_000_000;
+
+/// Accesses of different processes to different objects are counted apart.
+pub const REPEATS_MAX: u32 = 8192;
+
+/// One process doing one thing to one object.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RepeatKey {
+    /// Of the process, as in [`crate::record::Actor`].
+    pub start: u64,
+    /// An inode's number, or the far address of a connection folded to this.
+    pub object: u64,
+    /// A device, or a port.
+    pub device: u32,
+    pub tgid: u32,
+    pub target: u32,
+    /// The record's tag, and for a file how it is opened: see [`of_file`].
+    pub what: u32,
+}
+
+/// Times are nanoseconds since boot.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repeat {
+    /// When the window began that is the last.
+    pub since: u64,
+    /// The last access that was counted.
+    pub last: u64,
+    /// Accesses that were counted, of all windows.
+    pub count: u64,
+}
+
+/// `what` of an opened file.
+pub const fn of_file(tag: u32, open_flags: u32) -> u32 {
+    const O_ACCMODE: u32 = 3;
+    tag | (open_flags & O_ACCMODE) << 8
+}
+
+/// `object` of a connection.
+pub const fn of_address(address: [u8; 16]) -> u64 {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_ne_bytes([i, j, k, l, m, n, o, p]).rotate_left(1)
+}
+
+const _: () = assert!(size_of::<RepeatKey>() == 32);
+const _: () = assert!(size_of::<Repeat>() == 24);
+
+#[cfg(feature = "user")]
+mod user {
+    // SAFETY: `#[repr(C)]`, only integers, no implicit padding: every bit pattern is a value and every byte is set.
+    unsafe impl aya::Pod for super::RepeatKey {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Repeat {}
+}

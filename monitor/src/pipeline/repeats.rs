@@ -1,0 +1,151 @@
+//! Accesses that processes repeat. The kernel hands over the first of a window and counts the others; when the window is over, the
+//! count is reported as one more event that is otherwise like the first.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use monitor_abi::record::{TAG_FILE, TAG_INET, TAG_UNIX};
+use monitor_abi::repeat::{Repeat, RepeatKey, WINDOW, of_address, of_file};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::access::{Access, Object};
+use crate::event::Event;
+use crate::model::Action;
+
+/// Accesses whose events are kept to be repeated.
+const MOST: usize = 4096;
+
+/// What was not done again for so long is forgotten.
+const IDLE: u64 = 12 * WINDOW;
+
+#[derive(Debug, Default)]
+pub(super) struct Repeats {
+    known: HashMap<RepeatKey, Known>,
+    /// Counted for accesses whose event is not known any more.
+    pub(super) unattributed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// `None` for an access that is not reported: it is expected, or of no door.
+    event: Option<Box<Event>>,
+    reported: u64,
+}
+
+/// An event to repeat.
+#[derive(Debug)]
+pub(super) struct Due {
+    pub event: Box<Event>,
+    pub count: u64,
+    /// Nanoseconds since boot.
+    pub first: u64,
+    pub last: u64,
+}
+
+impl Repeats {
+    /// An access came that may be repeated.
+    pub(super) fn expect(&mut self, access: &Access) {
+        let Some(key) = key(access) else { return };
+        if self.known.len() < MOST || self.known.contains_key(&key) {
+            self.known.entry(key).or_default().event = None;
+        }
+    }
+
+    /// Its event.
+    pub(super) fn note(&mut self, access: &Access, event: &Event) {
+        if let Some(known) = key(access).and_then(|key| self.known.get_mut(&key)) {
+            known.event = Some(Box::new(event.clone()));
+        }
+    }
+
+    /// What is to be reported of the kernel's counts: of windows that are over, or of all. And what the kernel can forget.
+    pub(super) fn due(&mut self, counts: Vec<(RepeatKey, Repeat)>, all: bool) -> (Vec<Due>, Vec<RepeatKey>) {
+        let now = now();
+        let (mut due, mut idle) = (Vec::new(), Vec::new());
+        for (key, Repeat { since, last, count }) in counts {
+            let age = now.saturating_sub(since);
+            if !all && age < WINDOW {
+                continue;
+            }
+            match self.known.get_mut(&key) {
+                Some(known) if count > known.reported => {
+                    let count_now = count - known.reported;
+                    known.reported = count;
+                    due.extend(known.event.clone().map(|event| Due {
+                        event,
+                        count: count_now,
+                        first: since.min(last),
+                        last,
+                    }));
+                }
+                Some(_) if age > IDLE => {
+                    self.known.remove(&key);
+                    idle.push(key);
+                }
+                None if age > IDLE => {
+                    self.unattributed += count;
+                    idle.push(key);
+                }
+                Some(_) | None => {}
+            }
+        }
+        (due, idle)
+    }
+}
+
+/// The key under which the kernel counts the same access.
+fn key(access: &Access) -> Option<RepeatKey> {
+    let (object, device, what) = match (&access.object, access.action) {
+        (Object::File(file), Action::Open | Action::Write) => {
+            let flags = match (file.read, file.write) {
+                (_, false) => 0,
+                (false, true) => 1,
+                (true, true) => 2,
+            };
+            (file.key.ino, file.key.dev, of_file(TAG_FILE, flags))
+        }
+        (Object::UnixSocket(socket), Action::Connect) => (socket.key.ino, socket.key.dev, TAG_UNIX),
+        (Object::InetSocket(inet), Action::Connect) => {
+            let address = match inet.dst_ip {
+                IpAddr::V4(address) => address.to_ipv6_mapped(),
+                IpAddr::V6(address) => address,
+            };
+            (of_address(address.octets()), u32::from(inet.dst_port), TAG_INET)
+        }
+        _ => return None,
+    };
+    let (start, tgid, target) = (access.actor.start, access.actor.pid, access.target.0);
+    Some(RepeatKey { start, object, device, tgid, target, what })
+}
+
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    let nanoseconds = i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec);
+    u64::try_from(nanoseconds).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::samples;
+
+    #[test]
+    fn a_count_is_reported_once_and_when_its_window_is_over() {
+        let access =
+            samples::access(Action::Open, samples::file(b"/x", true, false), samples::actor(&[b"cat"]));
+        let event = samples::all().remove(0).1;
+        let mut repeats = Repeats::default();
+        repeats.expect(&access);
+        repeats.note(&access, &event);
+        let key = key(&access).unwrap();
+        let counts = |since, count| vec![(key, Repeat { since, last: since + 1, count })];
+        let (due, _) = repeats.due(counts(now(), 7), false);
+        assert!(due.is_empty(), "the window is not over");
+        let (due, _) = repeats.due(counts(now() - WINDOW, 7), false);
+        assert_eq!(due.iter().map(|due| due.count).collect::<Vec<_>>(), [7]);
+        let (due, _) = repeats.due(counts(now() - WINDOW, 7), false);
+        assert!(due.is_empty(), "it was reported");
+        let (due, _) = repeats.due(counts(now(), 9), true);
+        assert_eq!(due.iter().map(|due| due.count).collect::<Vec<_>>(), [2]);
+    }
+}
