@@ -95,8 +95,18 @@ impl Context {
                 let lost: u64 = health.lost.values().sum();
                 (Severity::High, format!("{lost} accesses or events were lost"))
             }
+            HealthState::Blind => {
+                (Severity::Critical, format!("the monitor is blind: {}", health.missing.join("; ")))
+            }
+            HealthState::Recovered => (Severity::Info, "the monitor sees again".to_owned()),
         };
         Event { kind: Kind::Health, health: Some(health), severity, message, ..self.bare() }
+    }
+
+    /// What the hooks did not tell of the daemon's own doings; nothing when they tell again.
+    pub fn canary(&self, missing: Vec<String>, interval: u64) -> Event {
+        let state = if missing.is_empty() { HealthState::Recovered } else { HealthState::Blind };
+        self.health(Health { state, missing, interval, ..Health::default() })
     }
 
     /// `id` and `seq` are given when the event is accepted for writing.

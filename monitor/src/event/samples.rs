@@ -164,6 +164,7 @@ pub(crate) fn loss() -> Health {
         state: HealthState::Loss,
         counters: BTreeMap::from([("hits".into(), 12), ("lost_ring_full".into(), 2)]),
         lost: BTreeMap::from([("lost_ring_full".into(), 2)]),
+        missing: vec![],
         interval: 60,
     }
 }

@@ -3,8 +3,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use super::canary::Canary;
 use super::doors::{is_at, is_door};
-use super::health::Health;
+use super::health::{HEARTBEAT, Health};
 use super::held::Held;
 use super::repeats::{Due, Repeats};
 use crate::access::{Access, Object, TargetId};
@@ -48,6 +49,7 @@ pub struct Handler {
     health: Health,
     pub(super) held: Held,
     repeats: Repeats,
+    canary: Canary,
     pub(super) alerts: u64,
 }
 
@@ -67,6 +69,7 @@ impl Handler {
             health: Health::default(),
             held: Held::default(),
             repeats: Repeats::default(),
+            canary: Canary::default(),
             alerts: 0,
         };
         handler.look_at_addresses();
@@ -239,6 +242,9 @@ impl Handler {
 
     pub(super) fn check_health(&mut self) {
         self.kernel.flush_log();
+        if let Some(missing) = self.canary.due(&mut self.kernel) {
+            self.emitter.emit(self.context.canary(missing, HEARTBEAT.as_secs()));
+        }
         self.report_repeats(false);
         self.context.clock.follow(Clock::measure());
         let kernel =

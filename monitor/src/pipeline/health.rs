@@ -7,7 +7,7 @@ use crate::emit::EmitCounters;
 use crate::event::{self, HealthState};
 use crate::kernel::Counters;
 
-const HEARTBEAT: Duration = Duration::from_secs(60);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Health {
@@ -54,6 +54,7 @@ impl Health {
                 state,
                 counters: counters(kernel, emitted, alerts, &losses),
                 lost,
+                missing: Vec::new(),
                 interval: HEARTBEAT.as_secs(),
             })
             .collect();

@@ -1,5 +1,6 @@
 //! The daemon at work: records in, events out, until it is told to stop.
 
+mod canary;
 mod doors;
 mod handler;
 mod health;

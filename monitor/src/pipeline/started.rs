@@ -3,9 +3,9 @@
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::{HookState, Kernel};
 use crate::model::Backend;
-use crate::watch::{Keeper, Proof, State};
+use crate::watch::{Keeper, Proofs, State};
 
-pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Started {
+pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
     let chosen = &kernel.attached().chosen;
     let mut started = Started {
         backend: chosen.backend,
@@ -34,12 +34,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Sta
             }
         }
     }
-    let (unix, inet) = proofs;
-    for (what, proof) in [("unix", unix), ("TCP", inet)] {
-        if let Err(why) = proof {
-            started.coverage_gaps.push(format!("{what} connects are not proven to be seen: {why}"));
-        }
-    }
+    started.coverage_gaps.extend(proofs.missing());
     if !kernel.identity().sees_node_processes() {
         started
             .coverage_gaps
@@ -50,15 +45,18 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Sta
 
 /// What a backend cannot see, whatever the kernel.
 fn gaps(backend: Backend) -> Vec<String> {
-    let mut gaps = vec![
-        "changes of the manifest directory that open no file: rename, link, unlink, mount over it".to_owned(),
-        "connections and open files from before the start".to_owned(),
-        "connections that others open to this node's ports".to_owned(),
-    ];
+    let mut gaps = vec!["connections and open files from before the start".to_owned()];
     if backend == Backend::Syscall {
+        gaps.push("changes of watched directories that open no file, and mounts over them".to_owned());
+        gaps.push(
+            "open files and connections that are handed over, and control taken of processes".to_owned(),
+        );
         gaps.push("opens and unix connects through io_uring".to_owned());
         gaps.push("opens and unix connects that fail".to_owned());
         gaps.push("opens whose descriptor another thread closes before the call returns".to_owned());
+    }
+    if backend == Backend::Kprobe {
+        gaps.push("connects to unix sockets that fail".to_owned());
     }
     gaps
 }

@@ -10,4 +10,4 @@ mod prove;
 pub use keeper::{Change, Keeper, WatchError};
 pub use place::{Hint, above, beneath};
 pub use plan::{Plan, State};
-pub use prove::{Proof, prove};
+pub use prove::{Proofs, prove};

@@ -1,21 +1,45 @@
-//! Proving that the socket hooks see what they claim to: the daemon connects to sockets of its own and the hooks must answer.
-//! Files need no such thing, because arming a file target is the proof.
+//! Proving that the hooks see what they claim to: the daemon opens a file, connects to sockets of its own, and the hooks must answer.
 
+use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use monitor_abi::probe::{PROBE_INET, PROBE_UNIX};
+use monitor_abi::probe::{PROBE_FILE, PROBE_INET, PROBE_UNIX};
 
 use crate::kernel::{Kernel, LoadError};
 
 /// Whether a hook answered; if not, why that is not known to work.
 pub type Proof = Result<(), String>;
 
-/// One for unix connects, one for TCP connects.
-pub fn prove(kernel: &mut Kernel) -> Result<(Proof, Proof), LoadError> {
-    Ok((unix(kernel)?, inet(kernel)?))
+#[derive(Clone, Debug)]
+pub struct Proofs {
+    file: Proof,
+    unix: Proof,
+    inet: Proof,
+}
+
+impl Proofs {
+    /// What is not proven, in sentences.
+    pub fn missing(&self) -> Vec<String> {
+        let Self { file, unix, inet } = self;
+        let all = [("opened files", file), ("unix connects", unix), ("TCP connects", inet)];
+        all.into_iter()
+            .filter_map(|(what, proof)| {
+                proof.as_ref().err().map(|why| format!("{what} are not proven to be seen: {why}"))
+            })
+            .collect()
+    }
+}
+
+pub fn prove(kernel: &mut Kernel) -> Result<Proofs, LoadError> {
+    Ok(Proofs { file: file(kernel)?, unix: unix(kernel)?, inet: inet(kernel)? })
+}
+
+fn file(kernel: &mut Kernel) -> Result<Proof, LoadError> {
+    let (opened, answer) = kernel.probe(|| File::open("/proc/self/stat"))?;
+    Ok(verdict(opened.map(drop), answer.hooks & PROBE_FILE != 0))
 }
 
 fn unix(kernel: &mut Kernel) -> Result<Proof, LoadError> {
@@ -53,7 +77,7 @@ fn inet(kernel: &mut Kernel) -> Result<Proof, LoadError> {
 fn verdict(connected: io::Result<()>, seen: bool) -> Proof {
     match (connected, seen) {
         (_, true) => Ok(()),
-        (Ok(()), false) => Err("the hook did not see the daemon's own connection".to_owned()),
-        (Err(error), false) => Err(format!("the daemon could not connect to itself: {error}")),
+        (Ok(()), false) => Err("the hook did not see the daemon's own".to_owned()),
+        (Err(error), false) => Err(format!("the daemon could not make one of its own: {error}")),
     }
 }

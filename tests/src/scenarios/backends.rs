@@ -3,18 +3,28 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use super::trials;
+use super::{Skip, trials};
 use crate::actor::act;
 use crate::daemon::{Daemon, command, manifests, policy};
 use crate::event::{at, expect};
+use crate::node::is_guest;
 
 pub fn all() -> Vec<Trial> {
-    trials("backends", &[("fentry", fentry), ("syscall_sees_every_door", syscall_sees_every_door)])
+    trials(
+        "backends",
+        &[
+            ("fentry", fentry),
+            ("kprobe", kprobe),
+            ("syscall_sees_every_door", syscall_sees_every_door),
+            ("blind", blind),
+        ],
+    )
 }
 
 /// What the daemon chooses by itself says whether fentry attaches here.
@@ -38,6 +48,38 @@ fn fentry() -> Result<()> {
         ensure!(stderr.contains(word), "no {word} in {stderr}");
     }
     Ok(())
+}
+
+/// Every guest's kernel has kprobes; where there are none, the daemon says so.
+fn kprobe() -> Result<()> {
+    if is_guest() {
+        return sees_every_door("kprobe");
+    }
+    let output = command(&["run", "--backend", "kprobe", "--duration", "1s"])?;
+    ensure!(matches!(output.status.code(), Some(0 | 3)), "{output:?}");
+    Ok(())
+}
+
+/// Someone switches the hooks off behind the daemon's back.
+fn blind() -> Result<()> {
+    let switch = Path::new("/sys/kernel/debug/kprobes/enabled");
+    if !switch.exists() {
+        bail!(Skip("the kernel has no kprobes"));
+    }
+    let dir = tempfile::tempdir()?;
+    let mut daemon = Daemon::start_with(Some(&manifests(dir.path(), "")), &["--backend", "kprobe"])?;
+    fs::write(switch, "0")?;
+    let blind = daemon.wait_for("the report", |event| at(event, "/health/state") == "blind");
+    fs::write(switch, "1")?;
+    let blind = blind?;
+    expect(&blind, &json!({"kind": "health", "severity": "critical"}))?;
+    let missing = at(&blind, "/health/missing").to_string();
+    ensure!(missing.contains("opened files") && missing.contains("unix connects"), "{blind:#}");
+    ensure!(!missing.contains("TCP"), "{blind:#}");
+    daemon.wait_for("the recovery", |event| at(event, "/health/state") == "recovered")?;
+    act(["open", &dir.path().join("a.yaml").to_string_lossy(), "create"])?;
+    expect(&daemon.alert()?, &json!({"action": "create"}))?;
+    daemon.finish().map(drop)
 }
 
 /// The fallback works on kernels that can do better, too.

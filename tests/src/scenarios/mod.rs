@@ -16,7 +16,8 @@ mod sockets;
 mod takeover;
 
 use anyhow::Result;
-use libtest_mimic::{Failed, Trial};
+use libtest_mimic::{Completion, Failed, Trial};
+use thiserror::Error;
 
 /// Every test there is.
 pub fn all() -> Vec<Trial> {
@@ -43,14 +44,23 @@ pub fn all() -> Vec<Trial> {
 
 type Test = fn() -> Result<()>;
 
+/// What a kernel must have for a test and does not.
+#[derive(Debug, Error)]
+#[error("SKIP: {0}")]
+struct Skip(&'static str);
+
 /// Names and functions as tests.
 fn trials(subject: &str, tests: &[(&str, Test)]) -> Vec<Trial> {
     tests
         .iter()
         .map(|(name, test)| {
             let test = *test;
-            Trial::test(format!("{subject}::{name}"), move || {
-                test().map_err(|error| Failed::from(format!("{error:?}")))
+            Trial::ignorable_test(format!("{subject}::{name}"), move || match test() {
+                Ok(()) => Ok(Completion::Completed),
+                Err(error) => match error.downcast_ref::<Skip>() {
+                    Some(skip) => Ok(Completion::ignored_with(skip)),
+                    None => Err(Failed::from(format!("{error:?}"))),
+                },
             })
         })
         .collect()
