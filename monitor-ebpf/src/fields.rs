@@ -147,6 +147,10 @@ fields! {
     UnixDentry = "unix_sock" ["path.dentry"] Pointer("dentry");
     UnixPeer = "unix_sock" ["peer"] Pointer("sock");
 
+    RequestOpcode = "io_kiocb" ["opcode"] Int(1);
+    RequestFile = "io_kiocb" ["file"] Pointer("file");
+    RequestResult = "io_kiocb" ["cqe.res"] Int(4);
+
     RegsSyscall = "pt_regs" ["orig_ax", "syscallno"] Bytes(4);
     RegsArg0 = "pt_regs" ["di", "orig_x0"] Int(8);
 }

@@ -13,6 +13,7 @@ mod sys_exit;
 mod syscalls;
 mod unix_connect;
 mod unix_refused;
+mod uring;
 
 /// Index of a hook's scratch space.
 #[derive(Clone, Copy)]
@@ -41,8 +42,9 @@ pub enum Hook {
     UnixRefused,
     InetOutcome,
     InetAccept,
+    Uring,
 }
 
 impl Hook {
-    pub const COUNT: u32 = Self::InetAccept as u32 + 1;
+    pub const COUNT: u32 = Self::Uring as u32 + 1;
 }

@@ -50,18 +50,18 @@ fn finished(regs: Kernel, result: i64) {
         syscalls::native(number)
     };
     match left {
-        Some(Left::File) if result >= 0 => opened(result as u32),
+        Some(Left::File) if result >= 0 => opened(result as u32, Hook::SysExit),
         Some(Left::Connection) if result == 0 => connected(Probe::read::<u64>(regs, Field::RegsArg0) as u32),
         Some(Left::File | Left::Connection) | None => {}
     }
 }
 
 #[inline(always)]
-fn opened(fd: u32) {
+pub fn opened(fd: u32, hook: Hook) {
     let file = file(fd);
     let flags: u32 = Probe::read(file, Field::FileFlags);
     if flags & O_PATH == 0 {
-        file_open::opened::<Probe>(file, Hook::SysExit);
+        file_open::opened::<Probe>(file, hook);
     } else if own::is_probe() {
         // A socket cannot be opened, so the daemon looks at it with O_PATH.
         own::answer(PROBE_FILE, matching::key::<Probe>(Probe::pointer(file, Field::FileInode)), 0);
@@ -70,14 +70,19 @@ fn opened(fd: u32) {
 
 #[inline(always)]
 fn connected(fd: u32) {
-    let file = file(fd);
+    connected_file(file(fd), Hook::SysExit);
+}
+
+/// A connected socket, if the file is one.
+#[inline(always)]
+pub fn connected_file(file: Kernel, hook: Hook) {
     let mode: u16 = Probe::read(Probe::pointer(file, Field::FileInode), Field::InodeMode);
     if mode & S_IFMT != S_IFSOCK {
         return;
     }
     let sk = Probe::pointer(Probe::pointer(file, Field::FilePrivate), Field::SocketSk);
     if Probe::read::<u16>(sk, Field::SockFamily) == AF_UNIX {
-        unix_connect::connected(Probe::pointer(sk, Field::UnixPeer), sk, Hook::SysExit);
+        unix_connect::connected(Probe::pointer(sk, Field::UnixPeer), sk, hook);
     }
 }
 

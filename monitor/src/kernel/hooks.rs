@@ -33,6 +33,8 @@ enum Kind {
     EntryMoves,
     /// The program runs when the function returns.
     Exit,
+    /// Not all kernels have the fields. Without them there is a gap, but all else works.
+    NewerType,
     /// Not all kernels have the function; those without do its work elsewhere.
     Newer,
 }
@@ -74,6 +76,7 @@ impl Hook {
             Kind::Everywhere | Kind::EntryMoves => true,
             // At its return a kprobe no longer has the arguments.
             Kind::Exit => backend == Backend::Fentry,
+            Kind::NewerType => self.fields().all(|field| types.offsets.has(field)),
             Kind::Newer => types.parameters.contains_key(self.place.name()),
         }
     }
@@ -90,7 +93,7 @@ impl Hook {
             | (Backend::Syscall, Place::Function(_)) => "raw",
         };
         match self.kind {
-            Kind::Everywhere | Kind::Exit | Kind::Newer => format!("{name}_{ending}"),
+            Kind::Everywhere | Kind::Exit | Kind::Newer | Kind::NewerType => format!("{name}_{ending}"),
             Kind::EntryMoves => {
                 let parameters = types.parameters.get(self.place.name());
                 let at = parameters.and_then(|names| names.iter().position(|name| name == "dentry"));
@@ -178,7 +181,7 @@ const FUNCTIONS: [Hook; 20] = [
         .of_kind(Kind::Exit),
 ];
 
-const SYSCALLS: [Hook; 2] = [
+const SYSCALLS: [Hook; 3] = [
     Hook::tracepoint(
         "sys_exit",
         "sys_exit",
@@ -186,6 +189,13 @@ const SYSCALLS: [Hook; 2] = [
         &[FILE, UNIX, DESCRIPTOR],
     ),
     Hook::tracepoint("inet_state", "inet_sock_set_state", "TCP connections", &[INET]),
+    Hook::tracepoint(
+        "uring_complete",
+        "io_uring_complete",
+        "opens and connects through io_uring",
+        &[FILE, UNIX, DESCRIPTOR, REQUEST],
+    )
+    .of_kind(Kind::NewerType),
 ];
 
 /// Without these an access could not be told from another, or its actor would be described wrongly.
@@ -238,6 +248,7 @@ const ACTOR: &[Field] = &[
 const FILE: &[Field] = &[Field::FileFlags, Field::FileMode, Field::InodeMode];
 const CHANGE: &[Field] = &[Field::InodeMode, Field::DentrySb];
 const ATTRIBUTES: &[Field] = &[Field::IattrValid];
+const REQUEST: &[Field] = &[Field::RequestOpcode, Field::RequestFile, Field::RequestResult];
 const MOUNT: &[Field] = &[
     Field::PathMnt,
     Field::PathDentry,

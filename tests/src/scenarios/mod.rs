@@ -14,6 +14,7 @@ mod ports;
 mod real;
 mod sockets;
 mod takeover;
+mod uring;
 
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Trial> {
         many::all(),
         flood::all(),
         takeover::all(),
+        uring::all(),
         lifecycle::all(),
         commands::all(),
         bad_input::all(),

@@ -9,6 +9,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, Result, bail};
 
 mod takeover;
+mod uring;
 
 fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -47,6 +48,8 @@ fn act(args: &[&str]) -> Result<()> {
         ["steal", pid, fd] => takeover::steal(pid.parse()?, fd.parse()?),
         ["control", pid] => takeover::control(pid.parse()?),
         ["traced", rest @ ..] => takeover::traced().and_then(|()| act(rest)),
+        ["uring-open", how, path] => uring::open(how, path),
+        ["uring-connect", how, path] => uring::connect(how, path),
         ["sleep"] => sleep(),
         _ => bail!("what to do?"),
     }
