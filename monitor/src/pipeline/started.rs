@@ -2,7 +2,8 @@
 
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::{HookState, Kernel};
-use crate::model::Backend;
+use crate::model::{Backend, Class};
+use crate::target::What;
 use crate::watch::{Keeper, Proof, State};
 
 pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Started {
@@ -34,6 +35,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Sta
             }
         }
     }
+    started.coverage_gaps.extend(manifests_elsewhere(keeper));
     let (unix, inet) = proofs;
     for (what, proof) in [("unix", unix), ("TCP", inet)] {
         if let Err(why) = proof {
@@ -46,6 +48,17 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &(Proof, Proof)) -> Sta
             .push("the daemon is not in the node's process id namespace: set hostPID".to_owned());
     }
     started
+}
+
+/// Where there is no directory of manifests, there may be a server of them.
+fn manifests_elsewhere(keeper: &Keeper) -> Option<String> {
+    let manifests = || keeper.states().filter(|(target, _)| target.class == Class::StaticPodManifest);
+    let port = manifests().any(|(target, _)| matches!(target.what, What::Port { .. }));
+    let waits = manifests().any(|(_, state)| *state != State::Armed);
+    (waits && !port).then(|| {
+        "static pods of a kubelet with `staticPodURL`, which fetches them over HTTP; name the server's port under static_pod_manifest"
+            .to_owned()
+    })
 }
 
 /// What a backend cannot see, whatever the kernel.

@@ -5,7 +5,9 @@ mod bad_input;
 mod changes;
 mod commands;
 mod directory;
+mod doors;
 mod files;
+mod keys;
 mod lifecycle;
 mod many;
 mod policy;
@@ -22,6 +24,8 @@ pub fn all() -> Vec<Trial> {
         files::all(),
         changes::all(),
         directory::all(),
+        doors::all(),
+        keys::all(),
         backends::all(),
         sockets::all(),
         ports::all(),
