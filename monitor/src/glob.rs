@@ -1,15 +1,17 @@
 //! Paths of a policy that stand for many files: `*`, `**` and `?`, as a shell has them.
 
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use globset::{GlobBuilder, GlobMatcher};
+use fast_glob::glob_match;
 use monitor_abi::watch::TREE_DEPTH;
 
 /// What the files below a directory have to be called.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
-    matcher: GlobMatcher,
+    /// From a slash on: at the very beginning `!` would turn the meaning round.
+    rooted: String,
     /// How many directories deep a file that fits can be.
     depth: u32,
 }
@@ -49,14 +51,12 @@ impl Pattern {
             format!("is about files more than {TREE_DEPTH} names deep; begin with a longer path without `*` or `?`")
         })?;
         let depth = if names.contains(&"**") { TREE_DEPTH } else { depth };
-        let glob = GlobBuilder::new(text).literal_separator(true).build();
-        let matcher = glob.map_err(|error| format!("is no pattern: {}", error.kind()))?.compile_matcher();
-        Ok(Self { matcher, depth })
+        Ok(Self { rooted: format!("/{text}"), depth })
     }
 
     /// Whether the file at this path below the directory fits.
     pub fn fits(&self, below: &Path) -> bool {
-        self.matcher.is_match(below)
+        glob_match(&self.rooted, [b"/", below.as_os_str().as_bytes()].concat())
     }
 
     pub fn depth(&self) -> u32 {
@@ -64,17 +64,9 @@ impl Pattern {
     }
 }
 
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.matcher.glob() == other.matcher.glob()
-    }
-}
-
-impl Eq for Pattern {}
-
 impl fmt::Display for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.matcher.glob().glob())
+        f.write_str(self.rooted.trim_start_matches('/'))
     }
 }
 
@@ -116,6 +108,11 @@ mod tests {
             ("/a/**", "b/c", true),
             ("/a/*/x", "b/x", true),
             ("/a/*/x", "x", false),
+            ("/a/**/b/*.key", "b/x.key", true),
+            ("/a/**/b/*.key", "c/d/b/x.key", true),
+            ("/a/**/b/*.key", "c/d/x.key", false),
+            ("/a/!x*", "!xy", true),
+            ("/a/!x*", "y", false),
             ("/a/x?", "xy", true),
             ("/a/x?", "x", false),
             ("/a/x?", "x/", false),
