@@ -26,8 +26,8 @@ pub(super) fn nearest_first(targets: &[Target]) -> Vec<(u32, &Target)> {
 }
 
 impl Plan {
-    /// The target an access belongs to, given the one whose directory it was found in. `None` if that directory is only there for
-    /// its pattern and no target is about the file.
+    /// The target an access belongs to, given the one it was found by: a nearer one that is about the file, too, or another if a
+    /// pattern does not fit. `None` if no target is about it.
     pub fn owner(
         &self,
         targets: &[Target],
@@ -36,28 +36,31 @@ impl Plan {
         facts: &Facts,
     ) -> Option<TargetId> {
         let target = targets.get(usize::try_from(id.0).ok()?)?;
-        let (What::Glob { base, pattern }, Object::File(file)) = (&target.what, &decoded.access.object)
+        let (Object::File(file), Some(base), false) =
+            (&decoded.access.object, target.path(), decoded.ancestor)
         else {
             return Some(id);
         };
         let path = bytes(&facts.path);
         let Ok(rest) = path.strip_prefix(base) else { return Some(id) };
         let real = self.really(id, base).join(rest);
-        let fits = |path: &Path| path.strip_prefix(base).is_ok_and(|rest| pattern.fits(rest));
-        // A directory takes what is in it along.
-        let moved = file.directory && decoded.access.action == Action::Rename && pattern.depth() > 1;
-        if decoded.ancestor
-            || moved
-            || fits(path)
-            || fits(bytes(&facts.other))
-            || self.is_known_by_object(base, pattern, file, decoded.below)
-            || self.is_disguised(file, path, &real)
-        {
-            return Some(id);
-        }
-        let wants =
-            |(other, target): &(u32, &Target)| *other != id.0 && self.wants(*other, target, path, &real);
-        nearest_first(targets).into_iter().find(wants).map(|(other, _)| TargetId(other))
+        let fits = match &target.what {
+            What::Glob { base, pattern } => {
+                let fits = |path: &Path| path.strip_prefix(base).is_ok_and(|rest| pattern.fits(rest));
+                // A directory takes what is in it along.
+                let moved = file.directory && decoded.access.action == Action::Rename && pattern.depth() > 1;
+                moved
+                    || fits(path)
+                    || fits(bytes(&facts.other))
+                    || self.is_known_by_object(base, pattern, file, decoded.below)
+                    || self.is_disguised(file, path, &real)
+            }
+            What::Path(_) | What::Socket(_) | What::Port { .. } => true,
+        };
+        let candidates = nearest_first(targets).into_iter().take_while(|(other, _)| !fits || *other != id.0);
+        let mut others = candidates.filter(|(other, _)| *other != id.0);
+        let wanted = others.find(|(other, target)| self.wants(*other, target, path, &real));
+        wanted.map(|(other, _)| TargetId(other)).or(fits.then_some(id))
     }
 
     /// Whether the kernel knew the file itself: only those that fit are entered, and for a moment what just came into the directory.
@@ -147,6 +150,8 @@ mod tests {
             ("/etc/kubernetes/pki/etcd/ca.key", 3, 2, Some(3)),
             ("/etc/kubernetes/pki/etcd/ca.crt", 3, 2, Some(0)),
             ("/etc/kubernetes/manifests/x.conf", 2, 1, Some(2)),
+            // Known by the outer one, because it came while the daemon looked.
+            ("/etc/kubernetes/admin.conf", 0, 0, Some(1)),
         ] {
             for seen in [path.to_owned(), format!("/host{path}")] {
                 let found = owner(&plan, &targets, found, &opened(&seen, 7, below), path);
