@@ -42,12 +42,15 @@ pub fn lookup(key: &ObjectKey) -> Option<Watch> {
 /// The target of a file: by its inode, which no second name, mount or handle changes; else by the directories above it.
 #[inline(always)]
 pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
-    if let Some(watch) = lookup(&key::<R>(inode))
-        && watch.flags & (WATCH_SELF | WATCH_TREE) != 0
-    {
-        return Some(Match { target: watch.target, below: 0, flags: 0 });
-    }
-    above::<R>(dentry)
+    known::<R>(inode).or_else(|| above::<R>(dentry))
+}
+
+/// The target of an object that is watched itself.
+#[inline(always)]
+pub fn known<R: Reader>(inode: Kernel) -> Option<Match> {
+    let watch = lookup(&key::<R>(inode))?;
+    let wanted = watch.flags & (WATCH_SELF | WATCH_TREE) != 0;
+    wanted.then_some(Match { target: watch.target, below: 0, flags: 0 })
 }
 
 /// The target of a directory entry by the directories above it, whether or not anything is there.
@@ -86,19 +89,19 @@ pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
     inside::<Probe>(dentry, Probe::pointer(dentry, Field::DentryParent), 0, 0)
 }
 
-/// The target of `child` through its parent directory: a watched tree (with `WATCH_TREE` in `flags`), or a watched name.
+/// The target of `child` through its parent directory: a watched name, else a watched tree (with `WATCH_TREE` in `flags`). The
+/// name comes first because it says more: it may be another target's inside the tree.
 /// `depth` is how many names lie below `child`.
 #[inline(always)]
 pub fn inside<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
     let dir = key::<R>(R::pointer(parent, Field::DentryInode));
     let watch = lookup(&dir)?;
-    if watch.flags & flags != 0 {
-        return Some(Match { target: watch.target, below: depth + 1, flags: 0 });
+    if watch.flags & WATCH_NAMES != 0
+        && let Some(target) = name(dir, child)
+    {
+        return Some(Match { target, below: depth, flags: 0 });
     }
-    if watch.flags & WATCH_NAMES == 0 {
-        return None;
-    }
-    Some(Match { target: name(dir, child)?, below: depth, flags: 0 })
+    (watch.flags & flags != 0).then_some(Match { target: watch.target, below: depth + 1, flags: 0 })
 }
 
 #[inline(never)]

@@ -13,6 +13,7 @@ pub mod emit;
 pub mod enrich;
 pub mod event;
 pub mod exit;
+pub mod glob;
 pub mod kernel;
 pub mod logging;
 pub mod memory;

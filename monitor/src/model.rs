@@ -11,6 +11,12 @@ use serde::{Deserialize, Serialize};
 pub enum Class {
     /// The directory the kubelet runs manifests from.
     StaticPodManifest,
+    /// What the kubelet is told to do: its configuration, flags and unit.
+    KubeletConfig,
+    /// Private keys and kubeconfigs.
+    Credential,
+    /// etcd's own files.
+    DatastoreFile,
     /// The container runtime's socket.
     RuntimeApi,
     /// etcd's client and peer ports.
@@ -20,12 +26,22 @@ pub enum Class {
 }
 
 impl Class {
-    pub const ALL: [Self; 4] =
-        [Self::StaticPodManifest, Self::RuntimeApi, Self::DatastoreApi, Self::KubeletApi];
+    pub const ALL: [Self; 7] = [
+        Self::StaticPodManifest,
+        Self::KubeletConfig,
+        Self::Credential,
+        Self::DatastoreFile,
+        Self::RuntimeApi,
+        Self::DatastoreApi,
+        Self::KubeletApi,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::StaticPodManifest => "static_pod_manifest",
+            Self::KubeletConfig => "kubelet_config",
+            Self::Credential => "credential",
+            Self::DatastoreFile => "datastore_file",
             Self::RuntimeApi => "runtime_api",
             Self::DatastoreApi => "datastore_api",
             Self::KubeletApi => "kubelet_api",
@@ -36,6 +52,9 @@ impl Class {
     pub const fn description(self) -> &'static str {
         match self {
             Self::StaticPodManifest => "a file in this directory runs as a pod, past admission and audit",
+            Self::KubeletConfig => "whoever writes it says where the kubelet finds pods and whom it obeys",
+            Self::Credential => "whoever has it is someone else to the API server, to etcd or to a kubelet",
+            Self::DatastoreFile => "whoever reads it has every Secret of the cluster, without any port",
             Self::RuntimeApi => "whoever talks to this socket starts and enters any container",
             Self::DatastoreApi => "whoever talks to this port reads and writes every object of the cluster",
             Self::KubeletApi => {

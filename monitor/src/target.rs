@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use crate::glob::Pattern;
 use crate::model::Class;
 
 /// One thing to watch, as the policy or a profile names it.
@@ -15,8 +16,10 @@ pub struct Target {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
-    /// A directory and everything in it. The path is the node's.
-    Directory(PathBuf),
+    /// A file, or a directory and everything in it, whichever is there. The path is the node's.
+    Path(PathBuf),
+    /// The files below a directory of the node that fit a pattern.
+    Glob { base: PathBuf, pattern: Pattern },
     /// A unix socket, by its path on the node.
     Socket(PathBuf),
     /// A TCP port, where its destination counts.
@@ -33,20 +36,21 @@ pub enum Destinations {
 }
 
 impl Target {
-    /// The path on the node, for targets that have one.
+    /// The path on the node, for targets that have one; of a pattern, the directory it is about.
     pub fn path(&self) -> Option<&Path> {
         match &self.what {
-            What::Directory(path) | What::Socket(path) => Some(path),
+            What::Path(path) | What::Socket(path) | What::Glob { base: path, pattern: _ } => Some(path),
             What::Port { .. } => None,
         }
     }
 }
 
 impl Target {
-    /// What is watched, without its class: the path on the node, or `tcp/PORT`.
+    /// What is watched, without its class: the path on the node, with its pattern if it has one, or `tcp/PORT`.
     pub fn name(&self) -> String {
         match &self.what {
-            What::Directory(path) | What::Socket(path) => path.display().to_string(),
+            What::Path(path) | What::Socket(path) => path.display().to_string(),
+            What::Glob { base, pattern } => format!("{}/{pattern}", base.display()),
             What::Port { port, .. } => format!("tcp/{port}"),
         }
     }

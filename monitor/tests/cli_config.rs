@@ -54,6 +54,8 @@ fn a_key_without_a_value_never_widens_a_rule() {
 fn a_class_without_a_value_is_not_silently_unwatched() {
     for targets in [
         "static_pod_manifest:",
+        "static_pod_manifest: {paths: [/a], ports: }",
+        "credential:",
         "runtime_api: ~",
         "datastore_api:",
         "kubelet_api:",

@@ -71,6 +71,32 @@ fn targets() {
                 "static_pod_manifest: {paths: [etc]}",
                 &["2:41: `etc` is not an absolute path; begin it with /"],
             ),
+            (
+                "static_pod_manifest: {ports: [0]}",
+                &["2:41: 0 is not a TCP port; write a number from 1 to 65535"],
+            ),
+            (
+                "static_pod_manifest: {}",
+                &["2:32: nothing of static_pod_manifest is named; give `paths` or `ports`, or leave it out"],
+            ),
+            ("credential: {paths: [/a/*.key, /a/**/b?, /a]}", &["valid"]),
+            ("credential: {}", &["2:23: `paths` is missing here; add it"]),
+            (
+                "kubelet_config: {paths: ['/a/[ab]*']}",
+                &["2:36: `/a/[ab]*` has `[` in it; only `*`, `**` and `?` stand for something in a pattern"],
+            ),
+            (
+                "datastore_file: {paths: [/*.db, /a/b**, /a/*/*/*/*/*]}",
+                &[
+                    "2:36: `/*.db` looks through the whole node; begin with a directory that has no `*` or `?` in it",
+                    "2:43: `/a/b**` has `**` beside other characters; write it alone between slashes, or `*`",
+                    "2:51: `/a/*/*/*/*/*` is about files more than 4 names deep; begin with a longer path without `*` or `?`",
+                ],
+            ),
+            (
+                "credential: {paths: [/a/*.key]}, kubelet_config: {paths: [/a/*.key]}",
+                &["2:32: /a/*.key is given twice, first as kubelet_config; keep one"],
+            ),
             ("static_pod_manifest: {paths: ['']}", &["2:41: a path is empty; begin it with /"]),
             ("static_pod_manifest: {paths: [\"/a\\0b\"]}", &["2:41: a path cannot contain a zero byte"]),
             (
@@ -85,7 +111,10 @@ fn targets() {
                 "static_pod_manifest: {paths: [/a, /a/]}",
                 &["2:45: /a is given twice, first as static_pod_manifest; keep one"],
             ),
-            ("static_pod_manifest: {sockets: [/a]}", &["2:33: unknown key `sockets`; known here: paths"]),
+            (
+                "static_pod_manifest: {sockets: [/a]}",
+                &["2:33: unknown key `sockets`; known here: paths, ports"],
+            ),
             (
                 "datastore_api: {ports: [0, 65536, -1, 2379]}",
                 &[
@@ -172,7 +201,7 @@ fn rules() {
                 ],
             ),
             (
-                "targets: static_pod_manifest, access: [read, connect], process: {uid: 0}",
+                "targets: credential, access: [read, connect], process: {uid: 0}",
                 &["3:5: `connect` of rule `a` never happens to its targets; write read or write"],
             ),
             (

@@ -243,6 +243,12 @@ pub fn manifests(path: &Path, allow: &str) -> String {
     policy(&format!("static_pod_manifest: {{paths: [{}]}}", path.display()), allow)
 }
 
+/// Targets of a class by their paths, for a policy.
+pub fn paths(class: &str, paths: &[&Path]) -> String {
+    let paths: Vec<_> = paths.iter().map(|path| format!("\"{}\"", path.display())).collect();
+    format!("{class}: {{paths: [{}]}}", paths.join(", "))
+}
+
 /// A policy that watches one runtime socket.
 pub fn socket(path: &Path, allow: &str) -> String {
     policy(&format!("runtime_api: {{sockets: [{}]}}", path.display()), allow)

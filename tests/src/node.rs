@@ -121,7 +121,7 @@ impl Containerd {
 pub struct Etcd {
     pub port: u16,
     _service: Service,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Etcd {
@@ -143,6 +143,11 @@ impl Etcd {
         }
         let mut service = Service::start(&mut command, &log)?;
         service.wait("etcd", &log, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
-        Ok(Self { port, _service: service, _dir: dir })
+        Ok(Self { port, _service: service, dir })
+    }
+
+    /// Where its files are.
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
     }
 }

@@ -34,28 +34,36 @@ pub fn opened<R: Reader>(file: Kernel, hook: Hook) {
     if own::is_probe() {
         own::answer(PROBE_FILE, matching::key::<R>(inode), 0);
     }
-    let found = matching::file::<R>(inode, dentry)
-        .or_else(|| learned::find(inode))
+    // A file that was just made is no known one: file systems give it the number of one that was just removed.
+    let is_old = |_: &Match| !is_new::<R>(file);
+    let found = matching::known::<R>(inode)
+        .filter(is_old)
+        .or_else(|| matching::above::<R>(dentry))
+        .or_else(|| learned::find(inode).filter(is_old))
         .or_else(|| crossing::find(file, dentry));
     if let Some(found) = found {
         report(file, found, hook);
     }
 }
 
+#[inline(always)]
+fn is_new<R: Reader>(file: Kernel) -> bool {
+    R::read::<u32>(file, Field::FileMode) & FMODE_CREATED != 0
+}
+
 #[inline(never)]
 pub fn report(file: Kernel, matched: Match, hook: Hook) {
     let inode = Probe::pointer(file, Field::FileInode);
     let key = matching::key::<Probe>(inode);
-    let mode: u32 = Probe::read(file, Field::FileMode);
-    if mode & FMODE_CREATED != 0 {
+    let is_new = is_new::<Probe>(file);
+    if is_new {
         learned::learn(inode, matched.target);
     }
     let flags: u32 = Probe::read(file, Field::FileFlags);
-    let made = mode & FMODE_CREATED != 0;
     let same = Same {
         object: key.ino,
         device: key.dev,
-        what: if made || matched.flags != 0 { 0 } else { repeat::of_file(TAG_FILE, flags) },
+        what: if is_new || matched.flags != 0 { 0 } else { repeat::of_file(TAG_FILE, flags) },
     };
     let found = Found {
         tag: TAG_FILE,
@@ -68,7 +76,7 @@ pub fn report(file: Kernel, matched: Match, hook: Hook) {
         object.ino = key.ino;
         object.dev = key.dev;
         object.open_flags = flags;
-        object.created = u32::from(made);
+        object.created = u32::from(is_new);
         object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
     });
 }

@@ -25,7 +25,7 @@ pub(super) fn list(opts: &List) -> Result<Exit, CommandError> {
         Listing::Detections => {
             for detection in detections() {
                 let (rule, severity) = (detection.rule, detection.severity());
-                line(format_args!("{:<26}  {:<8}  {}", rule.id, severity.name(), rule.name));
+                line(format_args!("{:<27}  {:<8}  {}", rule.id, severity.name(), rule.name));
             }
         }
         Listing::Rules => {

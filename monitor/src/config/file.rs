@@ -36,13 +36,29 @@ pub(super) enum ProfileName {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Targets {
     #[serde(deserialize_with = "given")]
-    pub static_pod_manifest: Option<Paths>,
+    pub static_pod_manifest: Option<Spanned<PathsAndPorts>>,
+    #[serde(deserialize_with = "given")]
+    pub kubelet_config: Option<Paths>,
+    #[serde(deserialize_with = "given")]
+    pub credential: Option<Paths>,
+    #[serde(deserialize_with = "given")]
+    pub datastore_file: Option<Paths>,
     #[serde(deserialize_with = "given")]
     pub runtime_api: Option<Sockets>,
     #[serde(deserialize_with = "given")]
     pub datastore_api: Option<Ports>,
     #[serde(deserialize_with = "given")]
     pub kubelet_api: Option<PortsAt>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PathsAndPorts {
+    #[serde(default, deserialize_with = "given")]
+    pub paths: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Where a server of the node gives its kubelet manifests.
+    #[serde(default, deserialize_with = "given")]
+    pub ports: Option<Spanned<Vec<Spanned<i64>>>>,
 }
 
 #[derive(Debug, Deserialize)]

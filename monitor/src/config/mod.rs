@@ -3,6 +3,7 @@
 mod error;
 mod file;
 mod parse;
+mod paths;
 pub mod profile;
 mod show;
 mod validate;

@@ -21,32 +21,37 @@ impl Config {
             writeln!(out, "targets:")?;
         }
         for class in Class::ALL {
-            let entries: Vec<_> = self.targets.iter().filter(|entry| entry.value.class == class).collect();
-            let Some(first) = entries.first() else { continue };
-            writeln!(out, "  {class}:")?;
-            let key = match first.value.what {
-                What::Directory(_) => "paths",
-                What::Socket(_) => "sockets",
-                What::Port { .. } => "ports",
-            };
-            writeln!(out, "    {key}:")?;
-            for Entry { value, origin } in &entries {
-                let item = match &value.what {
-                    What::Directory(path) | What::Socket(path) => quoted(&path.to_string_lossy()),
-                    What::Port { port, .. } => port.to_string(),
-                };
-                writeln!(out, "      - {item} # {}", self.source(*origin))?;
-            }
-            if class == Class::KubeletApi
-                && let What::Port { destinations, .. } = &first.value.what
-            {
-                writeln!(out, "    destinations: {}", words(destinations))?;
-            }
+            self.write_class(out, class)?;
         }
         if !self.rules.is_empty() {
             writeln!(out, "allow:")?;
         }
         self.rules.iter().try_for_each(|entry| self.write_rule(out, entry))
+    }
+
+    fn write_class(&self, out: &mut String, class: Class) -> std::fmt::Result {
+        let entries: Vec<_> = self.targets.iter().filter(|entry| entry.value.class == class).collect();
+        let Some(first) = entries.first() else { return Ok(()) };
+        writeln!(out, "  {class}:")?;
+        for key in ["paths", "sockets", "ports"] {
+            let mut of_key = entries.iter().filter(|entry| key_of(&entry.value.what) == key).peekable();
+            if of_key.peek().is_some() {
+                writeln!(out, "    {key}:")?;
+            }
+            for Entry { value, origin } in of_key {
+                let item = match &value.what {
+                    What::Path(_) | What::Glob { .. } | What::Socket(_) => quoted(&value.name()),
+                    What::Port { port, .. } => port.to_string(),
+                };
+                writeln!(out, "      - {item} # {}", self.source(*origin))?;
+            }
+        }
+        if class == Class::KubeletApi
+            && let What::Port { destinations, .. } = &first.value.what
+        {
+            writeln!(out, "    destinations: {}", words(destinations))?;
+        }
+        Ok(())
     }
 
     fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
@@ -114,6 +119,15 @@ impl Rule {
             text += &format!(" as user {}", join(uid.iter().map(ToString::to_string).collect()));
         }
         text
+    }
+}
+
+/// The key of a class under which it is written.
+fn key_of(what: &What) -> &'static str {
+    match what {
+        What::Path(_) | What::Glob { .. } => "paths",
+        What::Socket(_) => "sockets",
+        What::Port { .. } => "ports",
     }
 }
 

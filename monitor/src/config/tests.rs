@@ -68,7 +68,16 @@ fn without_a_profile_only_the_file_counts() {
 }
 
 fn any_path() -> impl Strategy<Value = PathBuf> {
-    "/[^\0/.]{1,8}(/[a-z #:'\"\\\\]{1,5})?".prop_map(|path| Path::new(&path).components().collect())
+    "/[^\0/.*?]{1,8}(/[a-z #:'\"\\\\]{1,5})?".prop_map(|path| Path::new(&path).components().collect())
+}
+
+fn any_pattern() -> impl Strategy<Value = What> {
+    let path =
+        "/[a-z #:'\"]{1,5}(/[a-z]{1,3})?/(\\*\\*/)?[a-z?*]?[a-z]\\*[a-z.]{0,3}".prop_map(PathBuf::from);
+    path.prop_map(|path| {
+        let (base, pattern) = crate::glob::split(&path).unwrap();
+        What::Glob { base, pattern }
+    })
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
@@ -95,15 +104,18 @@ fn any_rule() -> impl Strategy<Value = Rule> {
 
 proptest! {
     #[test]
-    fn whatever_is_shown_loads_again(rule in any_rule(), path in any_path(), port in 1u16..) {
+    fn whatever_is_shown_loads_again(rule in any_rule(), path in any_path(), pattern in any_pattern(), port in 1u16..) {
         let origin = Origin::File;
         let any = What::Port { port, destinations: Destinations::Any };
+        let served = What::Port { port: if port == 1 { 2 } else { 1 }, destinations: Destinations::Node };
         let config = Config {
             profile: profile::NONE,
             path: Some(path.clone()),
             sha256: String::new(),
             targets: vec![
-                Entry { value: Target { class: Class::StaticPodManifest, what: What::Directory(path) }, origin },
+                Entry { value: Target { class: Class::StaticPodManifest, what: What::Path(path) }, origin },
+                Entry { value: Target { class: Class::StaticPodManifest, what: served }, origin },
+                Entry { value: Target { class: Class::Credential, what: pattern }, origin },
                 Entry { value: Target { class: Class::KubeletApi, what: any }, origin },
             ],
             rules: vec![Entry { value: rule, origin }],

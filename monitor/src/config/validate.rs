@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::error::Problem;
-use super::file::{Allow, File, List, Paths, Ports, PortsAt, Process, Sockets, Targets};
+use super::file::{Allow, File, List, Paths, PathsAndPorts, Ports, PortsAt, Process, Sockets, Targets};
+use super::paths::{absolute, file_or_pattern, shown};
 use super::{Entry, Rule};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
@@ -51,17 +52,44 @@ impl Check {
     }
 
     fn targets(&mut self, targets: Targets) {
-        let Targets { static_pod_manifest, runtime_api, datastore_api, kubelet_api } = targets;
-        if let Some(Paths { paths }) = static_pod_manifest {
-            self.filled("paths", &paths);
-            for path in paths.value {
-                self.path(Class::StaticPodManifest, &path, What::Directory);
+        let Targets {
+            static_pod_manifest,
+            kubelet_config,
+            credential,
+            datastore_file,
+            runtime_api,
+            datastore_api,
+            kubelet_api,
+        } = targets;
+        if let Some(manifests) = static_pod_manifest {
+            let at = manifests.referenced;
+            let PathsAndPorts { paths, ports } = manifests.value;
+            if paths.is_none() && ports.is_none() {
+                let what =
+                    "nothing of static_pod_manifest is named; give `paths` or `ports`, or leave it out";
+                self.wrong(at, what.to_owned());
+            }
+            if let Some(paths) = paths {
+                self.paths(Class::StaticPodManifest, paths);
+            }
+            if let Some(ports) = ports {
+                self.filled("ports", &ports);
+                self.ports(Class::StaticPodManifest, ports.value, &Destinations::Node);
+            }
+        }
+        for (class, paths) in [
+            (Class::KubeletConfig, kubelet_config),
+            (Class::Credential, credential),
+            (Class::DatastoreFile, datastore_file),
+        ] {
+            if let Some(Paths { paths }) = paths {
+                self.paths(class, paths);
             }
         }
         if let Some(Sockets { sockets }) = runtime_api {
             self.filled("sockets", &sockets);
             for path in sockets.value {
-                self.path(Class::RuntimeApi, &path, What::Socket);
+                self.path(Class::RuntimeApi, &path, |path| Ok(What::Socket(path)));
             }
         }
         if let Some(Ports { ports }) = datastore_api {
@@ -87,9 +115,16 @@ impl Check {
         }
     }
 
-    fn path(&mut self, class: Class, path: &Spanned<String>, what: fn(PathBuf) -> What) {
-        match absolute(&path.value) {
-            Ok(value) => self.target(path.referenced, Target { class, what: what(value) }),
+    fn paths(&mut self, class: Class, paths: Spanned<Vec<Spanned<String>>>) {
+        self.filled("paths", &paths);
+        for path in paths.value {
+            self.path(class, &path, file_or_pattern);
+        }
+    }
+
+    fn path(&mut self, class: Class, path: &Spanned<String>, what: fn(PathBuf) -> Result<What, String>) {
+        match absolute(&path.value).and_then(what) {
+            Ok(what) => self.target(path.referenced, Target { class, what }),
             Err(why) => self.wrong(path.referenced, why),
         }
     }
@@ -244,7 +279,11 @@ impl Check {
 /// Whether that kind of access can happen to targets of the class at all.
 fn applies(class: Class, group: Group) -> bool {
     match class {
-        Class::StaticPodManifest => matches!(group, Group::Read | Group::Write),
+        // A directory is read and written, a port connected to.
+        Class::StaticPodManifest => true,
+        Class::KubeletConfig | Class::Credential | Class::DatastoreFile => {
+            matches!(group, Group::Read | Group::Write)
+        }
         // A socket can be renamed, removed or replaced.
         Class::RuntimeApi => matches!(group, Group::Connect | Group::Write),
         Class::DatastoreApi | Class::KubeletApi => matches!(group, Group::Connect | Group::Accept),
@@ -259,25 +298,4 @@ fn groups_of(targets: &[Class]) -> String {
         .map(|g| g.name())
         .collect();
     fit.join(" or ")
-}
-
-fn absolute(path: &str) -> Result<PathBuf, String> {
-    if path.is_empty() {
-        Err("a path is empty; begin it with /".to_owned())
-    } else if path.contains('\0') {
-        Err("a path cannot contain a zero byte".to_owned())
-    } else if !path.starts_with('/') {
-        Err(format!("`{}` is not an absolute path; begin it with /", shown(path)))
-    } else if Path::new(path).components().any(|part| part == Component::ParentDir) {
-        // Through a symbolic link it leads elsewhere than it reads, and no actor's path would ever be equal to it.
-        Err(format!("`{}` has `..` in it; write where it leads", shown(path)))
-    } else if Path::new(path).parent().is_none() {
-        Err(format!("`{}` is the whole node; name what is meant beneath it", shown(path)))
-    } else {
-        Ok(Path::new(path).components().collect())
-    }
-}
-
-fn shown(text: &str) -> String {
-    crate::event::text::escaped(text)
 }

@@ -54,6 +54,51 @@ const MANIFEST_READ: Detection = found(
     &[attack("T1613", "TA0007")],
 );
 
+const MANIFEST_CONNECT: Detection = found(
+    "static_pod_manifest.connect",
+    "Server of static pod manifests connected to",
+    Severity::Low,
+    &[attack("T1613", "TA0007")],
+);
+
+const KUBELET_CONFIG_WRITE: Detection = found(
+    "kubelet_config.write",
+    "Kubelet configuration written",
+    Severity::High,
+    &[attack("T1543.005", "TA0003"), attack("T1543.002", "TA0003")],
+);
+
+const KUBELET_CONFIG_READ: Detection =
+    found("kubelet_config.read", "Kubelet configuration read", Severity::Low, &[attack("T1613", "TA0007")]);
+
+const CREDENTIAL_WRITE: Detection = found(
+    "credential.write",
+    "Private key or kubeconfig written",
+    Severity::High,
+    &[attack("T1098", "TA0003")],
+);
+
+const CREDENTIAL_READ: Detection = found(
+    "credential.read",
+    "Private key or kubeconfig read",
+    Severity::High,
+    &[attack("T1552.004", "TA0006"), attack("T1552.001", "TA0006")],
+);
+
+const DATASTORE_FILE_WRITE: Detection = found(
+    "datastore_file.write",
+    "Cluster datastore's file written",
+    Severity::High,
+    &[attack("T1565.001", "TA0040")],
+);
+
+const DATASTORE_FILE_READ: Detection = found(
+    "datastore_file.read",
+    "Cluster datastore's file read",
+    Severity::High,
+    &[attack("T1213.006", "TA0009"), attack("T1005", "TA0009")],
+);
+
 const RUNTIME_CONNECT: Detection = found(
     "runtime_api.connect",
     "Container runtime socket connected to",
@@ -105,7 +150,14 @@ const KUBELET_CONNECT: Detection = found(
 pub(super) const fn detection(class: Class, group: Option<Group>) -> Detection {
     match (class, group) {
         (Class::StaticPodManifest, Some(Group::Write) | None) => MANIFEST_WRITE,
-        (Class::StaticPodManifest, Some(_)) => MANIFEST_READ,
+        (Class::StaticPodManifest, Some(Group::Read)) => MANIFEST_READ,
+        (Class::StaticPodManifest, Some(Group::Connect | Group::Accept)) => MANIFEST_CONNECT,
+        (Class::KubeletConfig, Some(Group::Write) | None) => KUBELET_CONFIG_WRITE,
+        (Class::KubeletConfig, Some(_)) => KUBELET_CONFIG_READ,
+        (Class::Credential, Some(Group::Write)) => CREDENTIAL_WRITE,
+        (Class::Credential, _) => CREDENTIAL_READ,
+        (Class::DatastoreFile, Some(Group::Write)) => DATASTORE_FILE_WRITE,
+        (Class::DatastoreFile, _) => DATASTORE_FILE_READ,
         (Class::RuntimeApi, Some(Group::Write)) => RUNTIME_WRITE,
         (Class::RuntimeApi, _) => RUNTIME_CONNECT,
         (Class::DatastoreApi, Some(Group::Accept)) => DATASTORE_ACCEPT,
@@ -116,10 +168,17 @@ pub(super) const fn detection(class: Class, group: Option<Group>) -> Detection {
 }
 
 /// Every detection there is.
-pub const fn detections() -> [Detection; 8] {
+pub const fn detections() -> [Detection; 15] {
     [
         MANIFEST_WRITE,
         MANIFEST_READ,
+        MANIFEST_CONNECT,
+        KUBELET_CONFIG_WRITE,
+        KUBELET_CONFIG_READ,
+        CREDENTIAL_WRITE,
+        CREDENTIAL_READ,
+        DATASTORE_FILE_WRITE,
+        DATASTORE_FILE_READ,
         RUNTIME_CONNECT,
         RUNTIME_WRITE,
         DATASTORE_CONNECT,

@@ -189,15 +189,24 @@ pub(crate) fn started(target: &str) -> Started {
 /// Each class and action, and everything the daemon says about itself; with the name of its fixture.
 pub(crate) fn all() -> Vec<(&'static str, Event)> {
     const MANIFEST: &[u8] = b"/etc/kubernetes/manifests/etcd.yaml";
+    const CONFIG: &[u8] = b"/var/lib/kubelet/config.yaml";
+    const KEY: &[u8] = b"/etc/kubernetes/pki/etcd/healthcheck-client.key";
+    const DATA: &[u8] = b"/var/lib/etcd/member/snap/db";
     const SOCKET: &[u8] = b"/run/containerd/containerd.sock";
     let context = context();
     let at = |class, access: Access, path: &[u8]| {
         context.access(class, &access, facts(path), violation("no rule names /usr/bin/cat"))
     };
-    let manifest = |action, read, write| {
-        let object = file(MANIFEST, read, write);
-        at(Class::StaticPodManifest, access(action, object, actor(&[b"cat", MANIFEST])), MANIFEST)
+    let used = |class, path, action, read, write| {
+        let object = file(path, read, write);
+        at(class, access(action, object, actor(&[b"cat", path])), path)
     };
+    let manifest = |action, read, write| used(Class::StaticPodManifest, MANIFEST, action, read, write);
+    let config = |action, read, write| used(Class::KubeletConfig, CONFIG, action, read, write);
+    let key = |action, read, write| used(Class::Credential, KEY, action, read, write);
+    let data = |action, read, write| used(Class::DatastoreFile, DATA, action, read, write);
+    let served = inet(None, IpAddr::from([127, 0, 0, 1]), 7_445);
+    let served = access(Action::Connect, served, actor(&[b"curl"]));
     let stranger_at = |object| {
         let access = access(Action::Connect, object, stranger());
         let facts =
@@ -220,6 +229,16 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
         ("static_pod_manifest.open", manifest(Action::Open, true, false)),
         ("static_pod_manifest.create", manifest(Action::Create, false, true)),
         ("static_pod_manifest.write", manifest(Action::Write, true, true)),
+        ("static_pod_manifest.connect", at(Class::StaticPodManifest, served, b"")),
+        ("kubelet_config.open", config(Action::Open, true, false)),
+        ("kubelet_config.create", config(Action::Create, false, true)),
+        ("kubelet_config.write", config(Action::Write, true, true)),
+        ("credential.open", key(Action::Open, true, false)),
+        ("credential.create", key(Action::Create, false, true)),
+        ("credential.write", key(Action::Write, true, true)),
+        ("datastore_file.open", data(Action::Open, true, false)),
+        ("datastore_file.create", data(Action::Create, false, true)),
+        ("datastore_file.write", data(Action::Write, true, true)),
         ("runtime_api.connect", socket(crate::access::Outcome::Unknown)),
         ("runtime_api.connect_refused", socket(crate::access::Outcome::Failure(111))),
         ("datastore_api.connect", stranger_at(inet(None, IpAddr::from([10, 0, 0, 5]), 2379))),

@@ -41,7 +41,8 @@ fn every_class_and_action_has_a_fixture() {
     };
     for class in Class::ALL {
         let actions: &[_] = match class {
-            Class::StaticPodManifest => &["open", "create", "write"],
+            Class::StaticPodManifest => &["open", "create", "write", "connect"],
+            Class::KubeletConfig | Class::Credential | Class::DatastoreFile => &["open", "create", "write"],
             Class::RuntimeApi | Class::DatastoreApi | Class::KubeletApi => &["connect"],
         };
         assert!(actions.iter().all(|action| seen(class, action)), "{class}");

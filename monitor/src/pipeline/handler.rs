@@ -140,12 +140,12 @@ impl Handler {
         if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
             return;
         }
-        let class = target.class;
         let facts =
             enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
         if !is_at(target, decoded, &facts.path) {
             return;
         }
+        let Some(class) = self.keeper.owner(id, decoded, &facts).map(|target| target.class) else { return };
         let verdict = self.decide(class, access);
         self.emit(class, access, facts, verdict);
     }

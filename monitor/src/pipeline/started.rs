@@ -2,7 +2,8 @@
 
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::{HookState, Kernel};
-use crate::model::Backend;
+use crate::model::{Backend, Class};
+use crate::target::What;
 use crate::watch::{Keeper, Proofs, State};
 
 pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
@@ -34,6 +35,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
             }
         }
     }
+    started.coverage_gaps.extend(manifests_elsewhere(keeper));
     started.coverage_gaps.extend(proofs.missing());
     if !kernel.identity().sees_node_processes() {
         started
@@ -41,6 +43,17 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
             .push("the daemon is not in the node's process id namespace: set hostPID".to_owned());
     }
     started
+}
+
+/// Where there is no directory of manifests, there may be a server of them.
+fn manifests_elsewhere(keeper: &Keeper) -> Option<String> {
+    let manifests = || keeper.states().filter(|(target, _)| target.class == Class::StaticPodManifest);
+    let port = manifests().any(|(target, _)| matches!(target.what, What::Port { .. }));
+    let waits = manifests().any(|(_, state)| *state != State::Armed);
+    (waits && !port).then(|| {
+        "static pods of a kubelet with `staticPodURL`, which fetches them over HTTP; name the server's port under static_pod_manifest"
+            .to_owned()
+    })
 }
 
 /// What a backend cannot see, whatever the kernel.
@@ -51,7 +64,6 @@ fn gaps(backend: Backend) -> Vec<String> {
         gaps.push(
             "open files and connections that are handed over, and control taken of processes".to_owned(),
         );
-        gaps.push("opens and unix connects through io_uring".to_owned());
         gaps.push("opens and unix connects that fail".to_owned());
         gaps.push("opens whose descriptor another thread closes before the call returns".to_owned());
     }

@@ -6,18 +6,16 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use monitor_abi::watch::{TREE_DEPTH, WATCH_SELF, WATCH_TREE};
-use rustix::fs::{Dir, FileType, OFlags, fstat};
+use monitor_abi::watch::WATCH_SELF;
+use rustix::fs::{FileType, OFlags, fstat};
 
 use super::notice::{Interest, Notice};
 use super::plan::{Plan, State};
 use crate::access::ObjectKey;
+use crate::glob::Pattern;
 use crate::kernel::{Kernel, LoadError};
 use crate::node::Root;
 use crate::node::root::canonical;
-
-/// Files of one directory that are known by their object; more are still seen through the directory.
-const FILES_MAX: usize = 1024;
 
 pub(super) struct Arming<'a> {
     pub kernel: &'a mut Kernel,
@@ -27,57 +25,80 @@ pub(super) struct Arming<'a> {
 }
 
 impl Arming<'_> {
-    pub fn directory(&mut self, path: &Path) -> Result<State, LoadError> {
-        self.keep_place(path)?;
-        let opened = match self.root.open(path, OFlags::PATH) {
+    /// A file, or a directory and everything in it.
+    pub fn path(&mut self, path: &Path) -> Result<State, LoadError> {
+        let opened = match self.look(path)? {
             Ok(fd) => fd,
-            Err(error) => return self.absent(path, &error),
+            Err(state) => return Ok(state),
         };
-        if let Some(state) = wrong_type(&opened, FileType::Directory, "a directory") {
-            return Ok(state);
+        match kind(&opened) {
+            Ok(FileType::RegularFile) => self.regular(path, opened),
+            Ok(FileType::Directory) => self.tree(path, None),
+            Ok(other) => Ok(State::Waiting(format!("is {}, not a file or a directory", describe(other)))),
+            Err(error) => Ok(State::Waiting(error.to_string())),
         }
-        self.keep_real_place(path, &opened)?;
-        let (fd, keys) = self.touch(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let dir = match fd {
-            Ok(fd) if !keys.is_empty() => fd,
-            Ok(_) => return Ok(not_seen()),
-            Err(error) => return Ok(State::Waiting(error.to_string())),
+    }
+
+    /// The files below a directory that fit a pattern. Which of the others are used is heard, and dropped later.
+    pub fn glob(&mut self, base: &Path, pattern: &Pattern) -> Result<State, LoadError> {
+        let opened = match self.look(base)? {
+            Ok(fd) => fd,
+            Err(state) => return Ok(state),
         };
+        match wrong_type(&opened, FileType::Directory, "a directory") {
+            Some(state) => Ok(state),
+            None => self.tree(base, Some(pattern)),
+        }
+    }
+
+    /// By its object; what takes its name later is watched by the name.
+    fn regular(&mut self, path: &Path, found: OwnedFd) -> Result<State, LoadError> {
+        let (opened, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        if let Err(error) = opened {
+            return Ok(State::Waiting(error.to_string()));
+        }
+        Ok(self.known(path, found, keys))
+    }
+
+    /// Watches these objects for themselves.
+    fn known(&mut self, path: &Path, fd: OwnedFd, keys: Vec<ObjectKey>) -> State {
+        if keys.is_empty() {
+            return not_seen();
+        }
         for key in &keys {
-            self.plan.object(*key, self.id, WATCH_TREE);
-            self.plan.paths.insert(*key, path.to_owned());
+            self.plan.object(*key, self.id, WATCH_SELF);
+            self.plan.paths.entry(*key).or_insert_with(|| path.to_owned());
         }
-        let mut room = FILES_MAX;
-        self.files(path, &dir, TREE_DEPTH, &mut room)?;
-        self.plan.notices.push(Notice { fd: dir, interest: Interest::Any, keeps: keys });
-        Ok(State::Armed)
+        self.plan.notices.push(Notice { fd, interest: Interest::Itself, keeps: keys });
+        State::Armed
     }
 
     pub fn socket(&mut self, path: &Path) -> Result<State, LoadError> {
-        self.keep_place(path)?;
-        let opened = match self.root.open(path, OFlags::PATH) {
+        let opened = match self.look(path)? {
             Ok(fd) => fd,
-            Err(error) => return self.absent(path, &error),
+            Err(state) => return Ok(state),
         };
         if let Some(state) = wrong_type(&opened, FileType::Socket, "a socket") {
             return Ok(state);
         }
-        self.keep_real_place(path, &opened)?;
         // A socket cannot be opened, but the attempt gets as far as the hook; after a system call there is no trace of it,
         // except of an open that asks for the path only.
         let (_, mut keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
         if keys.is_empty() {
             keys = self.touch(path, OFlags::PATH)?.1;
         }
-        if keys.is_empty() {
-            return Ok(not_seen());
-        }
-        for key in &keys {
-            self.plan.object(*key, self.id, WATCH_SELF);
-            self.plan.paths.insert(*key, path.to_owned());
-        }
-        self.plan.notices.push(Notice { fd: opened, interest: Interest::Itself, keeps: keys });
-        Ok(State::Armed)
+        Ok(self.known(path, opened, keys))
+    }
+
+    /// What has the path now; its name is watched from then on, whatever has it.
+    fn look(&mut self, path: &Path) -> Result<Result<OwnedFd, State>, LoadError> {
+        self.keep_place(path)?;
+        let opened = match self.root.open(path, OFlags::PATH) {
+            Ok(fd) => fd,
+            Err(error) => return Ok(Err(self.absent(path, &error)?)),
+        };
+        self.keep_real_place(path, &opened)?;
+        Ok(Ok(opened))
     }
 
     /// Watches the name where the path says it is, whether something has it now or not: the very first use of what takes the
@@ -107,7 +128,11 @@ impl Arming<'_> {
     /// The same where the object really is, when the path leads there by a symbolic link.
     fn keep_real_place(&mut self, path: &Path, object: &OwnedFd) -> Result<(), LoadError> {
         match canonical(object) {
-            Ok(real) if real != path => self.keep_place(&real),
+            Ok(real) if real != path => {
+                self.keep_place(&real)?;
+                self.plan.real.insert(self.id, real);
+                Ok(())
+            }
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -129,56 +154,8 @@ impl Arming<'_> {
         }))
     }
 
-    /// Knows every file by its object, so that a second name elsewhere is the same file. Links are followed: what they lead
-    /// to is what is read through them.
-    fn files(&mut self, path: &Path, dir: &OwnedFd, depth: u32, room: &mut usize) -> Result<(), LoadError> {
-        let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-        let entries = match Dir::read_from(dir) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(path = %path.display(), %error, "cannot list");
-                return Ok(());
-            }
-        };
-        for entry in entries.flatten() {
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name == "." || name == ".." {
-                continue;
-            }
-            let Some(left) = room.checked_sub(1) else {
-                tracing::warn!(path = %path.display(), limit = FILES_MAX, "too many files to know each by its object");
-                return Ok(());
-            };
-            *room = left;
-            self.file(&path.join(name), depth, room)?;
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, path: &Path, depth: u32, room: &mut usize) -> Result<(), LoadError> {
-        let Ok(fd) = self.root.open(path, OFlags::PATH) else { return Ok(()) };
-        let Ok(stat) = fstat(&fd) else { return Ok(()) };
-        match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => {
-                let (_, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-                for key in keys {
-                    self.plan.object(key, self.id, WATCH_SELF);
-                    self.plan.paths.entry(key).or_insert_with(|| path.to_owned());
-                }
-                Ok(())
-            }
-            FileType::Directory => {
-                match self.root.open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW) {
-                    Ok(dir) => self.files(path, &dir, depth, room),
-                    Err(_) => Ok(()),
-                }
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Opens a path of the node and returns what the hooks saw.
-    fn touch(
+    pub(super) fn touch(
         &mut self,
         path: &Path,
         flags: OFlags,
@@ -189,10 +166,14 @@ impl Arming<'_> {
     }
 }
 
+pub(super) fn kind(fd: &OwnedFd) -> io::Result<FileType> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
+}
+
 fn wrong_type(fd: &OwnedFd, wanted: FileType, name: &str) -> Option<State> {
-    let found = match fstat(fd) {
-        Ok(stat) => FileType::from_raw_mode(stat.st_mode),
-        Err(error) => return Some(State::Waiting(io::Error::from(error).to_string())),
+    let found = match kind(fd) {
+        Ok(found) => found,
+        Err(error) => return Some(State::Waiting(error.to_string())),
     };
     (found != wanted).then(|| State::Waiting(format!("is {}, not {name}", describe(found))))
 }
@@ -209,7 +190,7 @@ fn describe(kind: FileType) -> &'static str {
     }
 }
 
-fn not_seen() -> State {
+pub(super) fn not_seen() -> State {
     State::Waiting("the kernel programs did not see it being opened".to_owned())
 }
 

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 use super::notice::Notices;
 use super::plan::{Plan, State, plan};
 use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
+use crate::decode::Decoded;
+use crate::event::Facts;
 use crate::kernel::{Kernel, LoadError, TableError};
 use crate::model::Class;
 use crate::node::{self, Namespaces, Root};
@@ -165,7 +167,7 @@ impl Keeper {
         let named = node::socket_at(&self.root, &socket.path_named, actor, node)?;
         let is_it = |target: &Target| match &target.what {
             What::Socket(path) => node::file_id(&self.root, path) == Some(named),
-            What::Directory(_) | What::Port { .. } => false,
+            What::Path(_) | What::Glob { .. } | What::Port { .. } => false,
         };
         (0..).map(TargetId).zip(&self.targets).find(|(_, target)| is_it(target)).map(|(id, _)| id)
     }
@@ -173,6 +175,11 @@ impl Keeper {
     /// Every target with its state.
     pub fn states(&self) -> impl Iterator<Item = (&Target, &State)> {
         self.targets.iter().zip(&self.plan.states)
+    }
+
+    /// The target an access belongs to, which is not always the one whose directory it was found in.
+    pub fn owner(&self, id: TargetId, decoded: &Decoded, facts: &Facts) -> Option<&Target> {
+        self.target(self.plan.owner(&self.targets, id, decoded, facts)?)
     }
 
     pub fn plan(&self) -> &Plan {

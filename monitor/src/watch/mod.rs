@@ -3,9 +3,11 @@
 mod arm;
 mod keeper;
 mod notice;
+mod owner;
 mod place;
 mod plan;
 mod prove;
+mod tree;
 
 pub use keeper::{Change, Keeper, WatchError};
 pub use place::{Hint, above, beneath};

@@ -87,7 +87,7 @@ pub fn above(target: &Target, path: &[u8]) -> bool {
     target.path().is_some_and(|target| target.starts_with(bytes(path)))
 }
 
-fn bytes(path: &[u8]) -> &Path {
+pub(super) fn bytes(path: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(path))
 }
 

@@ -8,6 +8,7 @@ use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, Watch};
 
 use super::arm::Arming;
 use super::notice::Notice;
+use super::owner::nearest_first;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
 use crate::model::Class;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub paths: HashMap<ObjectKey, PathBuf>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
+    /// Where the path of a target really leads, if through a symbolic link.
+    pub real: HashMap<u32, PathBuf>,
     /// Directories above targets.
     pub above: HashMap<ObjectKey, Above>,
     /// Directories in which a change means that a new plan is due.
@@ -59,11 +62,12 @@ pub fn plan(
         tracing::warn!(%error, "cannot read the node's mounts: some paths will be those inside a file system");
         Mounts::default()
     });
-    let mut plan = Plan { mounts, ..Plan::default() };
-    for (target, id) in targets.iter().zip(0..) {
+    let mut plan = Plan { mounts, states: vec![State::Armed; targets.len()], ..Plan::default() };
+    for (id, target) in nearest_first(targets) {
         let mut arming = Arming { kernel, root, plan: &mut plan, id };
         let state = match &target.what {
-            What::Directory(path) => arming.directory(path)?,
+            What::Path(path) => arming.path(path)?,
+            What::Glob { base, pattern } => arming.glob(base, pattern)?,
             What::Socket(path) => arming.socket(path)?,
             What::Port { port, .. } => {
                 let flags = if inbound.contains(&target.class) { WATCH_INBOUND } else { 0 };
@@ -71,7 +75,9 @@ pub fn plan(
                 State::Armed
             }
         };
-        plan.states.push(state);
+        if let Some(known) = usize::try_from(id).ok().and_then(|id| plan.states.get_mut(id)) {
+            *known = state;
+        }
     }
     Ok(plan)
 }

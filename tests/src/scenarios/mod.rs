@@ -5,8 +5,10 @@ mod bad_input;
 mod changes;
 mod commands;
 mod directory;
+mod doors;
 mod files;
 mod flood;
+mod keys;
 mod lifecycle;
 mod many;
 mod policy;
@@ -26,6 +28,8 @@ pub fn all() -> Vec<Trial> {
         files::all(),
         changes::all(),
         directory::all(),
+        doors::all(),
+        keys::all(),
         backends::all(),
         sockets::all(),
         ports::all(),
