@@ -1,0 +1,193 @@
+//! Every known way to a door, and what each backend sees of it. Documents, `doctor` and the first event of a run are made from this
+//! table, and the end-to-end tests go each way on each backend: seen has to be seen, not seen has to be silent.
+
+use std::fmt::Write as _;
+
+use crate::model::Backend;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    Seen,
+    /// The access is reported, the descriptor's later owner is not.
+    NotSeen,
+}
+
+use Sight::{NotSeen, Seen};
+
+/// A way to use a door.
+#[derive(Clone, Copy, Debug)]
+pub struct Way {
+    /// Subject and way; stable.
+    pub id: &'static str,
+    /// For people.
+    pub name: &'static str,
+    fentry: Sight,
+    kprobe: Sight,
+    syscall: Sight,
+}
+
+impl Way {
+    pub const fn sight(&self, backend: Backend) -> Sight {
+        match backend {
+            Backend::Fentry => self.fentry,
+            Backend::Kprobe => self.kprobe,
+            Backend::Syscall => self.syscall,
+        }
+    }
+}
+
+/// All backends see it.
+const fn all(id: &'static str, name: &'static str) -> Way {
+    Way { id, name, fentry: Seen, kprobe: Seen, syscall: Seen }
+}
+
+/// Only what runs inside the kernel's functions sees it.
+const fn inside(id: &'static str, name: &'static str) -> Way {
+    Way { id, name, fentry: Seen, kprobe: Seen, syscall: NotSeen }
+}
+
+/// Only what runs at the end of a kernel function sees it.
+const fn at_end(id: &'static str, name: &'static str) -> Way {
+    Way { id, name, fentry: Seen, kprobe: NotSeen, syscall: NotSeen }
+}
+
+const fn nobody(id: &'static str, name: &'static str) -> Way {
+    Way { id, name, fentry: NotSeen, kprobe: NotSeen, syscall: NotSeen }
+}
+
+pub const WAYS: &[Way] = &[
+    all("open.read", "open for reading"),
+    all("open.write", "open for writing"),
+    all("open.create", "make a file"),
+    all("open.creat", "make a file with creat"),
+    all("open.openat2", "openat2"),
+    all("open.symlink", "through a symbolic link"),
+    all("open.symlinked_directory", "through a symbolic link to the directory"),
+    all("open.hard_link", "through a hard link outside of the directory"),
+    all("open.bind_directory", "through a bind mount of the directory, in another mount namespace"),
+    all("open.bind_file", "through a bind mount of the file"),
+    all("open.proc_root", "through /proc/PID/root"),
+    all("open.proc_fd", "through /proc/self/fd of a descriptor that only names the file"),
+    all("open.handle", "open_by_handle_at"),
+    all("open.handle_uncached", "open_by_handle_at after the kernel dropped its caches"),
+    all("open.uring", "io_uring"),
+    all("open.uring_async", "io_uring, by a worker"),
+    all("open.uring_poll", "io_uring, by the poller in the kernel"),
+    inside("open.uring_direct", "io_uring, without a descriptor"),
+    inside("open.overlay_lower", "through an overlay that has the directory below"),
+    inside("change.overlay_upper", "make a file through an overlay that has the directory above"),
+    inside("change.rename_in", "rename a file into the directory"),
+    inside("change.rename_out", "rename a file out of the directory"),
+    inside("change.exchange", "exchange with a file outside"),
+    inside("change.link_in", "make a hard link in the directory"),
+    inside("change.link_out", "make a hard link outside"),
+    inside("change.tmpfile", "link a file without a name into the directory"),
+    inside("change.symlink_in", "make a symbolic link in the directory"),
+    inside("change.mknod", "mknod of a file"),
+    inside("change.fifo", "mknod of a fifo"),
+    inside("change.mkdir", "make a directory"),
+    inside("change.unlink", "remove a file"),
+    inside("change.rmdir", "remove a directory"),
+    inside("change.truncate", "truncate"),
+    inside("change.ftruncate", "ftruncate of a descriptor"),
+    inside("change.chmod", "chmod"),
+    inside("change.chown", "chown"),
+    inside("change.setxattr", "setxattr"),
+    inside("change.ancestor_rename", "rename a directory above"),
+    inside("mount.tmpfs", "mount over the directory"),
+    inside("mount.tmpfs_write", "write right after a mount over the directory"),
+    inside("mount.bind", "bind mount over the directory"),
+    inside("mount.bind_file", "bind mount over a file"),
+    inside("mount.ancestor", "mount over a directory above"),
+    inside("mount.move_mount", "fsmount and move_mount over the directory"),
+    inside("mount.open_tree", "open_tree and move_mount over the directory"),
+    inside("mount.umount", "end of a mount over the directory"),
+    all("unix.stream", "connect to a unix socket"),
+    all("unix.nonblocking", "connect without waiting"),
+    all("unix.symlink", "through a symbolic link"),
+    all("unix.hard_link", "through a hard link"),
+    all("unix.renamed", "after the socket was renamed"),
+    all("unix.bind_mount", "through a bind mount of the socket"),
+    all("unix.network_namespace", "from another network namespace"),
+    all("unix.proc_fd", "through /proc/self/fd of a descriptor that only names the socket"),
+    all("unix.uring", "io_uring"),
+    all("unix.uring_poll", "io_uring, by the poller in the kernel"),
+    at_end("unix.refused", "nobody listens"),
+    at_end("unix.forbidden", "no permission for the socket"),
+    inside("unix.handed_over", "a connection that another process hands over"),
+    inside("unix.stolen", "a connection that is taken with pidfd_getfd"),
+    all("tcp.connect", "connect"),
+    all("tcp.refused", "nobody listens"),
+    all("tcp.nonblocking", "connect without waiting"),
+    all("tcp.fast_open", "MSG_FASTOPEN"),
+    all("tcp.fast_open_connect", "TCP_FASTOPEN_CONNECT"),
+    all("tcp.mptcp", "MPTCP"),
+    all("tcp.mapped", "IPv4 in IPv6"),
+    all("tcp.loopback", "another loopback address"),
+    nobody("tcp.pod_loopback", "loopback of a pod, which is not the node's: no access"),
+    nobody("unix.abstract", "an abstract socket with the name of the path: no access"),
+];
+
+/// The table, for a terminal and for documents: one line a way.
+pub fn table(running: Option<Backend>) -> String {
+    let mut text = String::new();
+    let head = |backend: Backend| match running {
+        Some(running) if running == backend => format!("[{backend}]"),
+        _ => backend.to_string(),
+    };
+    let mut line = |id: &str, columns: [&str; 3], name: &str| {
+        let [fentry, kprobe, syscall] = columns;
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "{id:<24}  {fentry:<8}  {kprobe:<8}  {syscall:<9}  {name}");
+    };
+    let heads = [Backend::Fentry, Backend::Kprobe, Backend::Syscall].map(head);
+    line("way", heads.each_ref().map(String::as_str), "");
+    for way in WAYS {
+        let columns = [way.fentry, way.kprobe, way.syscall].map(|sight| match sight {
+            Seen => "seen",
+            NotSeen => "not seen",
+        });
+        line(way.id, columns, way.name);
+    }
+    text
+}
+
+/// What a backend does not see, by subject, in sentences.
+pub fn gaps(backend: Backend) -> Vec<String> {
+    let mut gaps: Vec<(&str, Vec<&str>)> = Vec::new();
+    for way in WAYS.iter().filter(|way| way.sight(backend) == NotSeen && way.sight(Backend::Fentry) == Seen) {
+        let subject = way.id.split('.').next().unwrap_or_default();
+        match gaps.iter_mut().find(|(known, _)| *known == subject) {
+            Some((_, names)) => names.push(way.name),
+            None => gaps.push((subject, vec![way.name])),
+        }
+    }
+    gaps.into_iter().map(|(subject, names)| format!("{subject}: {}", names.join(", "))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique() {
+        let ids: HashSet<_> = WAYS.iter().map(|way| way.id).collect();
+        assert_eq!(ids.len(), WAYS.len());
+    }
+
+    #[test]
+    fn the_document_has_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/coverage.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        if !text.contains(&table(None)) && std::env::var_os("BYPASSD_UPDATE_FIXTURES").is_some() {
+            let (before, rest) = text.split_once("```text\n").unwrap();
+            let (_, after) = rest.split_once("```").unwrap();
+            std::fs::write(&path, format!("{before}```text\n{}```{after}", table(None))).unwrap();
+            return;
+        }
+        assert!(text.contains(&table(None)), "docs/coverage.md is old: run with BYPASSD_UPDATE_FIXTURES=1");
+    }
+}
