@@ -191,13 +191,13 @@ fn rules() {
             (
                 "targets: runtime_api, access: read, process: {uid: 0}",
                 &[
-                    "3:5: no `access` of rule `a` can happen to runtime_api; add connect, or leave runtime_api out",
+                    "3:5: no `access` of rule `a` can happen to runtime_api; add write or connect, or leave runtime_api out",
                 ],
             ),
             (
                 "targets: [static_pod_manifest, datastore_api], access: write, process: {uid: 0}",
                 &[
-                    "3:5: no `access` of rule `a` can happen to datastore_api; add connect, or leave datastore_api out",
+                    "3:5: no `access` of rule `a` can happen to datastore_api; add connect or accept, or leave datastore_api out",
                 ],
             ),
             (
@@ -206,7 +206,7 @@ fn rules() {
             ),
             (
                 "targets: runtime_api, access: reed, process: {uid: 0}",
-                &["3:35: unknown word `reed`; did you mean `read`? known here: read, write, connect"],
+                &["3:35: unknown word `reed`; did you mean `read`? known here: read, write, connect, accept"],
             ),
         ],
     );

@@ -160,7 +160,7 @@ impl Check {
             [word] if word == "any" => return Destinations::Any,
             _ => {}
         }
-        let networks = self.networks(list.referenced, words);
+        let networks = self.networks(list.referenced, words, "node, any, or a list as [10.0.0.0/8]");
         if words.is_empty() {
             self.wrong(
                 list.referenced,
@@ -170,7 +170,8 @@ impl Check {
         Destinations::Networks(networks)
     }
 
-    fn networks(&mut self, at: Location, words: &[String]) -> Vec<IpNet> {
+    /// `instead` is what to write for a word that is none.
+    fn networks(&mut self, at: Location, words: &[String], instead: &str) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for word in words {
             match word.parse::<IpNet>() {
@@ -178,7 +179,7 @@ impl Check {
                 Err(_) => {
                     let hint = match word.parse::<IpAddr>() {
                         Ok(address) => format!("write {}", IpNet::from(address)),
-                        Err(_) => "write a list as [10.0.0.0/8]".to_owned(),
+                        Err(_) => format!("write {instead}"),
                     };
                     self.wrong(at, format!("`{}` is no network; {hint}", shown(word)));
                 }
@@ -263,7 +264,8 @@ impl Check {
         {
             self.groups(at, &name, &targets, groups);
         }
-        let source = source.map(|list| self.networks(at, &list.0)).unwrap_or_default();
+        let source =
+            source.map(|list| self.networks(at, &list.0, "a list as [10.0.0.0/8]")).unwrap_or_default();
         let exe: Vec<_> = exe
             .into_iter()
             .flat_map(|list| list.0)
