@@ -101,6 +101,8 @@ pub enum Listing {
     Targets,
     /// Built-in profiles
     Profiles,
+    /// Ways to a door, and what each backend sees of them
+    Coverage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

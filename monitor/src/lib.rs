@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod coverage;
 pub mod decide;
 pub mod decode;
 pub mod emit;

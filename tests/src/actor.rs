@@ -61,6 +61,11 @@ pub fn must<S: AsRef<OsStr>>(program: &Path, args: impl IntoIterator<Item = S>) 
     Ok(())
 }
 
+/// Runs a line of shell.
+pub fn shell_output(line: &str) -> Result<Output> {
+    run(Path::new("/bin/sh"), ["-ec", line])
+}
+
 /// Runs a line of shell, which has to succeed.
 pub fn shell(line: &str) -> Result<()> {
     must(Path::new("/bin/sh"), ["-ec", line])

@@ -104,7 +104,17 @@ impl Daemon {
 
     /// The first event, past or to come, that is as wanted.
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-        let (mut from, deadline) = (0, deadline());
+        self.wait_for_from(0, what, wanted)
+    }
+
+    /// The same among events that come after so many.
+    pub fn wait_for_from(
+        &mut self,
+        mut from: usize,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
+        let deadline = deadline();
         loop {
             if let Some(event) = self.seen[from..].iter().find(|event| wanted(event)) {
                 return Ok(event.clone());

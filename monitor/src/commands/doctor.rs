@@ -7,6 +7,7 @@ use super::{CommandError, print};
 use crate::btf::{Btf, Offsets};
 use crate::cli::Doctor;
 use crate::config::{self, Config};
+use crate::coverage;
 use crate::event::Started;
 use crate::exit::Exit;
 use crate::kernel::{HookState, Kernel, LoadError};
@@ -106,6 +107,8 @@ impl Report {
         for gap in &started.coverage_gaps {
             self.line("not seen", format_args!("{gap}"));
         }
+        self.text += "\n";
+        self.text += &coverage::table(Some(started.backend));
     }
 
     fn failure(&mut self, error: &LoadError, config: &Config) {

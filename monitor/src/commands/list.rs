@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::{CommandError, print};
 use crate::cli::{List, Listing};
 use crate::config::{self, profile};
+use crate::coverage;
 use crate::event::detections;
 use crate::event::text::escaped;
 use crate::exit::Exit;
@@ -40,6 +41,7 @@ pub(super) fn list(opts: &List) -> Result<Exit, CommandError> {
                 line(format_args!("{class:<20}  {name}"));
             }
         }
+        Listing::Coverage => line(format_args!("{}", coverage::table(None).trim_end())),
         Listing::Profiles => {
             for name in profile::NAMES {
                 line(format_args!("{name}"));

@@ -1,5 +1,6 @@
 //! The first event of a run: what it sees and what it does not.
 
+use crate::coverage;
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::{HookState, Kernel};
 use crate::model::{Backend, Class};
@@ -58,17 +59,10 @@ fn manifests_elsewhere(keeper: &Keeper) -> Option<String> {
 
 /// What a backend cannot see, whatever the kernel.
 fn gaps(backend: Backend) -> Vec<String> {
-    let mut gaps = vec!["connections and open files from before the start".to_owned()];
+    let mut gaps = coverage::gaps(backend);
+    gaps.push("connections and open files from before the start".to_owned());
     if backend == Backend::Syscall {
-        gaps.push("changes of watched directories that open no file, and mounts over them".to_owned());
-        gaps.push(
-            "open files and connections that are handed over, and control taken of processes".to_owned(),
-        );
-        gaps.push("opens and unix connects that fail".to_owned());
         gaps.push("opens whose descriptor another thread closes before the call returns".to_owned());
-    }
-    if backend == Backend::Kprobe {
-        gaps.push("connects to unix sockets that fail".to_owned());
     }
     gaps
 }

@@ -17,6 +17,7 @@ mod real;
 mod sockets;
 mod takeover;
 mod uring;
+mod ways;
 
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Trial> {
         flood::all(),
         takeover::all(),
         uring::all(),
+        ways::all(),
         lifecycle::all(),
         commands::all(),
         bad_input::all(),
@@ -57,19 +59,17 @@ struct Skip(&'static str);
 
 /// Names and functions as tests.
 fn trials(subject: &str, tests: &[(&str, Test)]) -> Vec<Trial> {
-    tests
-        .iter()
-        .map(|(name, test)| {
-            let test = *test;
-            Trial::ignorable_test(format!("{subject}::{name}"), move || match test() {
-                Ok(()) => Ok(Completion::Completed),
-                Err(error) => match error.downcast_ref::<Skip>() {
-                    Some(skip) => Ok(Completion::ignored_with(skip)),
-                    None => Err(Failed::from(format!("{error:?}"))),
-                },
-            })
-        })
-        .collect()
+    tests.iter().map(|(name, test)| trial(subject, name, *test)).collect()
+}
+
+fn trial(subject: &str, name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
+    Trial::ignorable_test(format!("{subject}::{name}"), move || match test() {
+        Ok(()) => Ok(Completion::Completed),
+        Err(error) => match error.downcast_ref::<Skip>() {
+            Some(skip) => Ok(Completion::ignored_with(skip)),
+            None => Err(Failed::from(format!("{error:?}"))),
+        },
+    })
 }
 
 /// The end-to-end program, which started the actors.

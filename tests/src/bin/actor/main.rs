@@ -8,6 +8,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
+mod files;
+mod sockets;
 mod takeover;
 mod uring;
 
@@ -50,6 +52,10 @@ fn act(args: &[&str]) -> Result<()> {
         ["traced", rest @ ..] => takeover::traced().and_then(|()| act(rest)),
         ["uring-open", how, path] => uring::open(how, path),
         ["uring-connect", how, path] => uring::connect(how, path),
+        ["file", rest @ ..] => files::act(rest),
+        ["unix-how", how, path] => sockets::unix(how, path),
+        ["tcp-how", how, address] => sockets::tcp(how, address),
+        ["nobody", rest @ ..] => nobody().and_then(|()| act(rest)),
         ["sleep"] => sleep(),
         _ => bail!("what to do?"),
     }
@@ -88,6 +94,14 @@ fn hammer(threads: u32, count: u32, path: &str) -> Result<()> {
             Err(_) => bail!("a thread panicked"),
         })
     })
+}
+
+/// Gives all privileges away.
+fn nobody() -> Result<()> {
+    const NOBODY: libc::uid_t = 65534;
+    // SAFETY: the calls take no pointers.
+    let left = unsafe { libc::setgid(NOBODY) == 0 && libc::setuid(NOBODY) == 0 };
+    if left { Ok(()) } else { bail!("{}", std::io::Error::last_os_error()) }
 }
 
 /// Until its stdin ends.

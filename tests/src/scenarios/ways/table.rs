@@ -1,0 +1,298 @@
+//! What is done on each way, and what the event has to say.
+
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+
+pub enum Act {
+    /// Arguments of the actor.
+    Actor(fn(&Scene) -> Vec<String>),
+    /// A line of shell, in which the second argument is the actor.
+    Shell(fn(&Scene, &str) -> String),
+}
+
+pub struct Way {
+    pub id: &'static str,
+    pub act: Act,
+    pub wanted: fn(&Scene) -> Value,
+}
+
+const FILE: &str = "above/manifests/etcd.yaml";
+
+macro_rules! args {
+    ($scene:ident, $($word:expr),+) => { vec![$($word.to_string()),+] };
+}
+
+/// By the actor.
+macro_rules! actor {
+    ($id:literal, |$scene:ident| [$($word:expr),+], $wanted:expr) => {
+        Way { id: $id, act: Act::Actor(|$scene| args!($scene, $($word),+)), wanted: $wanted }
+    };
+}
+
+/// By a shell in the scene's directory.
+macro_rules! shell {
+    ($id:literal, $line:literal, $wanted:expr) => {
+        Way {
+            id: $id,
+            act: Act::Shell(|scene, actor| {
+                format!("cd {}; {}", scene.path(""), $line.replace("{actor}", actor))
+            }),
+            wanted: $wanted,
+        }
+    };
+}
+
+fn opened(scene: &Scene) -> Value {
+    file(scene, "open", FILE)
+}
+
+fn file(scene: &Scene, action: &str, name: &str) -> Value {
+    json!({"action": action, "target": {"class": "static_pod_manifest", "type": "file", "path": scene.path(name)}})
+}
+
+/// With the other place of a rename or link.
+fn moved(scene: &Scene, action: &str, name: &str, key: &str, other: &str) -> Value {
+    let mut wanted = file(scene, action, name);
+    wanted["target"][key] = json!(scene.path(other));
+    wanted
+}
+
+fn mount(scene: &Scene, action: &str, name: &str) -> Value {
+    json!({"action": action, "target": {"class": "static_pod_manifest", "type": "mount", "path": scene.path(name)}})
+}
+
+fn unix(scene: &Scene) -> Value {
+    socket(scene, "connect", "runtime.sock")
+}
+
+fn socket(scene: &Scene, action: &str, name: &str) -> Value {
+    json!({"action": action, "target": {"class": "runtime_api", "type": "unix_socket", "path": scene.path(name)}})
+}
+
+fn failed(scene: &Scene, name: &str, errno: i32) -> Value {
+    let mut wanted = socket(scene, "connect", name);
+    wanted["outcome"] = json!({"status": "failure", "errno": errno});
+    wanted
+}
+
+fn tcp(scene: &Scene) -> Value {
+    json!({"action": "connect", "target": {"class": "kubelet_api", "type": "inet_socket", "dst_port": scene.port()},
+           "outcome": {"status": "success"}})
+}
+
+pub const WAYS: &[Way] = &[
+    actor!("open.read", |scene| ["open", scene.path(FILE), "r"], opened),
+    actor!("open.write", |scene| ["open", scene.path(FILE), "w"], |scene| file(scene, "write", FILE)),
+    actor!("open.create", |scene| ["open", scene.path("above/manifests/create.yaml"), "create"], |scene| {
+        file(scene, "create", "above/manifests/create.yaml")
+    }),
+    actor!("open.creat", |scene| ["file", "creat", scene.path("above/manifests/creat.yaml")], |scene| file(
+        scene,
+        "create",
+        "above/manifests/creat.yaml"
+    )),
+    actor!("open.openat2", |scene| ["file", "openat2", scene.path(FILE)], opened),
+    shell!("open.symlink", "ln -sf above/manifests/etcd.yaml link; exec {actor} open link r", opened),
+    shell!(
+        "open.symlinked_directory",
+        "ln -sfn above/manifests dirlink; exec {actor} open dirlink/etcd.yaml r",
+        opened
+    ),
+    shell!("open.hard_link", "ln -f above/manifests/etcd.yaml hard; exec {actor} open hard r", opened),
+    shell!(
+        "open.bind_directory",
+        "exec unshare -m sh -ec 'mount --bind above/manifests point; exec {actor} open point/etcd.yaml r'",
+        opened
+    ),
+    shell!(
+        "open.bind_file",
+        "exec unshare -m sh -ec 'mount --bind above/manifests/etcd.yaml other.yaml; exec {actor} open other.yaml r'",
+        opened
+    ),
+    shell!("open.proc_root", "exec {actor} open /proc/self/root$PWD/above/manifests/etcd.yaml r", opened),
+    actor!("open.proc_fd", |scene| ["file", "proc-fd", scene.path(FILE)], opened),
+    actor!("open.handle", |scene| ["file", "handle", scene.path(FILE), "cached"], opened),
+    actor!("open.handle_uncached", |scene| ["file", "handle", scene.path(FILE), "dropped"], opened),
+    actor!("open.uring", |scene| ["uring-open", "inline", scene.path(FILE)], opened),
+    actor!("open.uring_async", |scene| ["uring-open", "async", scene.path(FILE)], opened),
+    actor!("open.uring_poll", |scene| ["uring-open", "poll", scene.path(FILE)], opened),
+    actor!("open.uring_direct", |scene| ["uring-open", "direct", scene.path(FILE)], opened),
+    shell!(
+        "open.overlay_lower",
+        "exec unshare -m sh -ec 'mount -t overlay o -o lowerdir=above/manifests,upperdir=upper,workdir=work merged || \
+         exec echo unsupported >&2; exec {actor} open merged/etcd.yaml r'",
+        opened
+    ),
+    shell!(
+        "change.overlay_upper",
+        "exec unshare -m sh -ec 'mount -t overlay o -o lowerdir=upper,upperdir=above/manifests,workdir=work merged || \
+         exec echo unsupported >&2; exec {actor} open merged/upper.yaml create'",
+        |scene| json!({"action": ["create", "rename"], "target": {"path": scene.path("above/manifests/upper.yaml")}})
+    ),
+    shell!("change.rename_in", "exec mv outside.yaml above/manifests/in.yaml", |scene| moved(
+        scene,
+        "rename",
+        "above/manifests/in.yaml",
+        "from",
+        "outside.yaml"
+    )),
+    shell!("change.rename_out", "exec mv above/manifests/etcd.yaml out.yaml", |scene| moved(
+        scene, "rename", FILE, "to", "out.yaml"
+    )),
+    actor!(
+        "change.exchange",
+        |scene| ["file", "exchange", scene.path("other.yaml"), scene.path(FILE)],
+        |scene| moved(scene, "rename", FILE, "from", "other.yaml")
+    ),
+    shell!("change.link_in", "exec ln other.yaml above/manifests/linked.yaml", |scene| moved(
+        scene,
+        "link",
+        "above/manifests/linked.yaml",
+        "from",
+        "other.yaml"
+    )),
+    shell!("change.link_out", "rm -f linkedout; exec ln above/manifests/etcd.yaml linkedout", |scene| moved(
+        scene,
+        "link",
+        FILE,
+        "to",
+        "linkedout"
+    )),
+    actor!(
+        "change.tmpfile",
+        |scene| ["file", "tmpfile", scene.path(""), scene.path("above/manifests/tmpfile.yaml")],
+        |scene| file(scene, "link", "above/manifests/tmpfile.yaml")
+    ),
+    shell!("change.symlink_in", "exec ln -s /etc/passwd above/manifests/symlink.yaml", |scene| file(
+        scene,
+        "symlink",
+        "above/manifests/symlink.yaml"
+    )),
+    actor!(
+        "change.mknod",
+        |scene| ["file", "mknod", scene.path("above/manifests/mknod.yaml")],
+        |scene| file(scene, "create", "above/manifests/mknod.yaml")
+    ),
+    shell!("change.fifo", "exec mkfifo above/manifests/fifo", |scene| file(
+        scene,
+        "create",
+        "above/manifests/fifo"
+    )),
+    shell!("change.mkdir", "exec mkdir above/manifests/dir", |scene| file(
+        scene,
+        "create",
+        "above/manifests/dir"
+    )),
+    shell!("change.unlink", "exec rm above/manifests/etcd.yaml", |scene| file(scene, "unlink", FILE)),
+    shell!("change.rmdir", "exec rmdir above/manifests/dir", |scene| file(
+        scene,
+        "unlink",
+        "above/manifests/dir"
+    )),
+    actor!("change.truncate", |scene| ["file", "truncate", scene.path(FILE)], |scene| file(
+        scene, "truncate", FILE
+    )),
+    actor!("change.ftruncate", |scene| ["file", "ftruncate", scene.path(FILE)], |scene| file(
+        scene, "truncate", FILE
+    )),
+    shell!("change.chmod", "exec chmod 640 above/manifests/etcd.yaml", |scene| file(scene, "chmod", FILE)),
+    shell!("change.chown", "exec chown 1 above/manifests/etcd.yaml", |scene| file(scene, "chown", FILE)),
+    actor!("change.setxattr", |scene| ["file", "setxattr", scene.path(FILE)], |scene| file(
+        scene, "setxattr", FILE
+    )),
+    shell!("change.ancestor_rename", "exec mv above moved", |scene| moved(
+        scene, "rename", "above", "to", "moved"
+    )),
+    shell!("mount.tmpfs", "exec mount -t tmpfs none above/manifests", |scene| mount(
+        scene,
+        "mount",
+        "above/manifests"
+    )),
+    shell!(
+        "mount.tmpfs_write",
+        "mount -t tmpfs none above/manifests; exec {actor} open above/manifests/new.yaml create",
+        |scene| file(scene, "create", "above/manifests/new.yaml")
+    ),
+    shell!("mount.bind", "exec mount --bind upper above/manifests", |scene| mount(
+        scene,
+        "mount",
+        "above/manifests"
+    )),
+    shell!("mount.bind_file", "exec mount --bind other.yaml above/manifests/etcd.yaml", |scene| mount(
+        scene, "mount", FILE
+    )),
+    shell!("mount.ancestor", "exec mount -t tmpfs none above", |scene| mount(scene, "mount", "above")),
+    actor!("mount.move_mount", |scene| ["file", "move-mount", scene.path("above/manifests")], |scene| mount(
+        scene,
+        "mount",
+        "above/manifests"
+    )),
+    actor!(
+        "mount.open_tree",
+        |scene| ["file", "open-tree", scene.path("upper"), scene.path("above/manifests")],
+        |scene| mount(scene, "mount", "above/manifests")
+    ),
+    shell!(
+        "mount.umount",
+        "mount -t tmpfs none above/manifests; exec umount above/manifests",
+        |scene| mount(scene, "umount", "above/manifests")
+    ),
+    actor!("unix.stream", |scene| ["unix", scene.path("runtime.sock")], unix),
+    actor!("unix.nonblocking", |scene| ["unix-how", "nonblocking", scene.path("runtime.sock")], unix),
+    shell!("unix.symlink", "ln -sf runtime.sock link.sock; exec {actor} unix link.sock", unix),
+    shell!("unix.hard_link", "ln -f runtime.sock hard.sock; exec {actor} unix hard.sock", unix),
+    shell!("unix.renamed", "mv runtime.sock renamed.sock; exec {actor} unix renamed.sock", unix),
+    shell!(
+        "unix.bind_mount",
+        "exec unshare -m sh -ec 'mount --bind runtime.sock other.yaml; exec {actor} unix other.yaml'",
+        unix
+    ),
+    shell!("unix.network_namespace", "exec unshare -n {actor} unix runtime.sock", unix),
+    actor!("unix.proc_fd", |scene| ["unix-how", "proc-fd", scene.path("runtime.sock")], unix),
+    actor!("unix.uring", |scene| ["uring-connect", "inline", scene.path("runtime.sock")], unix),
+    actor!("unix.uring_poll", |scene| ["uring-connect", "poll", scene.path("runtime.sock")], unix),
+    actor!("unix.refused", |scene| ["unix-how", "failing", scene.path("deaf.sock")], |scene| failed(
+        scene,
+        "deaf.sock",
+        libc::ECONNREFUSED
+    )),
+    shell!(
+        "unix.forbidden",
+        "chmod 600 runtime.sock; exec {actor} nobody unix-how failing $PWD/runtime.sock",
+        |scene| failed(scene, "runtime.sock", libc::EACCES)
+    ),
+    actor!("unix.handed_over", |scene| ["hand", "unix", scene.path("runtime.sock")], |scene| socket(
+        scene,
+        "receive",
+        "runtime.sock"
+    )),
+    actor!("unix.stolen", |scene| ["lose", "unix", scene.path("runtime.sock")], |scene| socket(
+        scene,
+        "receive",
+        "runtime.sock"
+    )),
+    actor!("tcp.connect", |scene| ["tcp-how", "plain", format!("127.0.0.1:{}", scene.port())], tcp),
+    actor!("tcp.refused", |scene| ["tcp", "127.0.0.1", scene.closed_port()], |scene| {
+        json!({"action": "connect", "target": {"class": "kubelet_api", "dst_port": scene.closed_port()},
+               "outcome": {"status": "failure", "errno": libc::ECONNREFUSED}})
+    }),
+    actor!("tcp.nonblocking", |scene| ["tcp-how", "nonblocking", format!("127.0.0.1:{}", scene.port())], tcp),
+    actor!("tcp.fast_open", |scene| ["tcp-how", "fast-open", format!("127.0.0.1:{}", scene.port())], tcp),
+    actor!(
+        "tcp.fast_open_connect",
+        |scene| ["tcp-how", "fast-open-connect", format!("127.0.0.1:{}", scene.port())],
+        tcp
+    ),
+    actor!("tcp.mptcp", |scene| ["tcp-how", "mptcp", format!("127.0.0.1:{}", scene.port())], tcp),
+    actor!("tcp.mapped", |scene| ["tcp-how", "plain", format!("[::ffff:127.0.0.1]:{}", scene.port())], tcp),
+    actor!("tcp.loopback", |scene| ["tcp", "127.0.0.9", scene.port()], |scene| {
+        json!({"action": "connect", "target": {"class": "kubelet_api", "dst_ip": "127.0.0.9", "dst_port": scene.port()}})
+    }),
+    shell!(
+        "tcp.pod_loopback",
+        "exec unshare -n {actor} tcp 127.0.0.1 $(cat port)",
+        |_| json!({"action": "connect", "target": {"class": "kubelet_api"}})
+    ),
+    actor!("unix.abstract", |scene| ["unix-how", "abstract", scene.path("runtime.sock")], unix),
+];
