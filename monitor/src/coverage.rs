@@ -8,11 +8,12 @@ use crate::model::Backend;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
     Seen,
-    /// The access is reported, the descriptor's later owner is not.
+    /// Once the daemon has looked at the node again, milliseconds later.
+    Later,
     NotSeen,
 }
 
-use Sight::{NotSeen, Seen};
+use Sight::{Later, NotSeen, Seen};
 
 /// A way to use a door.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +96,13 @@ pub const WAYS: &[Way] = &[
     inside("change.setxattr", "setxattr"),
     inside("change.ancestor_rename", "rename a directory above"),
     inside("mount.tmpfs", "mount over the directory"),
-    inside("mount.tmpfs_write", "write right after a mount over the directory"),
+    Way {
+        id: "mount.tmpfs_write",
+        name: "write right after a mount over the directory",
+        fentry: Seen,
+        kprobe: Seen,
+        syscall: Later,
+    },
     inside("mount.bind", "bind mount over the directory"),
     inside("mount.bind_file", "bind mount over a file"),
     inside("mount.ancestor", "mount over a directory above"),
@@ -138,13 +145,15 @@ pub fn table(running: Option<Backend>) -> String {
     let mut line = |id: &str, columns: [&str; 3], name: &str| {
         let [fentry, kprobe, syscall] = columns;
         // Writing to a String cannot fail.
-        let _infallible = writeln!(text, "{id:<24}  {fentry:<8}  {kprobe:<8}  {syscall:<9}  {name}");
+        let line = format!("{id:<24}  {fentry:<8}  {kprobe:<8}  {syscall:<9}  {name}");
+        let _infallible = writeln!(text, "{}", line.trim_end());
     };
     let heads = [Backend::Fentry, Backend::Kprobe, Backend::Syscall].map(head);
     line("way", heads.each_ref().map(String::as_str), "");
     for way in WAYS {
         let columns = [way.fentry, way.kprobe, way.syscall].map(|sight| match sight {
             Seen => "seen",
+            Later => "later",
             NotSeen => "not seen",
         });
         line(way.id, columns, way.name);
@@ -155,7 +164,7 @@ pub fn table(running: Option<Backend>) -> String {
 /// What a backend does not see, by subject, in sentences.
 pub fn gaps(backend: Backend) -> Vec<String> {
     let mut gaps: Vec<(&str, Vec<&str>)> = Vec::new();
-    for way in WAYS.iter().filter(|way| way.sight(backend) == NotSeen && way.sight(Backend::Fentry) == Seen) {
+    for way in WAYS.iter().filter(|way| way.sight(backend) != Seen && way.sight(Backend::Fentry) == Seen) {
         let subject = way.id.split('.').next().unwrap_or_default();
         match gaps.iter_mut().find(|(known, _)| *known == subject) {
             Some((_, names)) => names.push(way.name),

@@ -8,6 +8,7 @@ mod directory;
 mod doors;
 mod files;
 mod flood;
+mod inbound;
 mod keys;
 mod lifecycle;
 mod many;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Trial> {
         many::all(),
         flood::all(),
         takeover::all(),
+        inbound::all(),
         uring::all(),
         ways::all(),
         lifecycle::all(),

@@ -9,8 +9,8 @@ use super::cpio::Archive;
 use super::kernel::Kernel;
 use crate::command;
 
-/// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs).
-const WANTED: [&str; 5] = ["overlay", "loop", "ext4", "btrfs", "veth"];
+/// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs), machines elsewhere (tun).
+const WANTED: [&str; 6] = ["overlay", "loop", "ext4", "btrfs", "veth", "tun"];
 
 /// guest-init loads what is in this list, line by line.
 const LIST: &str = "/modules/load.list";

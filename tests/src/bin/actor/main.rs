@@ -8,6 +8,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 
+mod elsewhere;
 mod files;
 mod sockets;
 mod takeover;
@@ -52,6 +53,7 @@ fn act(args: &[&str]) -> Result<()> {
         ["traced", rest @ ..] => takeover::traced().and_then(|()| act(rest)),
         ["uring-open", how, path] => uring::open(how, path),
         ["uring-connect", how, path] => uring::connect(how, path),
+        ["elsewhere", port] => elsewhere::connects_to(port.parse()?),
         ["file", rest @ ..] => files::act(rest),
         ["unix-how", how, path] => sockets::unix(how, path),
         ["tcp-how", how, address] => sockets::tcp(how, address),
