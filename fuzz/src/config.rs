@@ -8,8 +8,8 @@ pub fn config(data: &[u8]) {
     match policy(text) {
         Ok(config) => {
             let shown = config.to_yaml();
-            let again = policy(&shown).unwrap_or_else(|errors| panic!("{errors}\n{shown}"));
-            assert_eq!(parts(&config), parts(&again), "{shown}");
+            let again = policy(&shown).unwrap_or_else(|errors| panic!("{errors:?}: {shown:?}"));
+            assert_eq!(parts(&config), parts(&again), "{shown:?}");
         }
         Err(errors) => {
             let errors = errors.to_string();

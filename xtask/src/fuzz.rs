@@ -2,6 +2,7 @@
 //! `cargo fuzz` take a nightly, and look for what safe Rust does not have.
 
 use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -60,9 +61,13 @@ pub fn run(args: &Args) -> Result<()> {
         runs += own;
         if !status.success() {
             eprintln!("fuzz: {} ended with {status}\n{}", target.name, end(&log));
+            if status.signal().is_some() {
+                eprintln!("fuzz: no input was kept: on a stack that overflowed, libFuzzer cannot write it");
+            }
             crashed.push(target.name);
         } else if own == 0 {
-            bail!("{} ran nothing: see {}", target.name, target.log.display());
+            eprintln!("fuzz: {} ran nothing\n{}", target.name, end(&log));
+            crashed.push(target.name);
         }
     }
     if args.keep {
@@ -70,7 +75,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     println!("fuzz: {} targets, {runs} runs, {} crashes", targets.len(), crashed.len());
     if !crashed.is_empty() {
-        bail!("the inputs are in fuzz/artifacts: {}", crashed.join(", "));
+        bail!("{} failed: the inputs are in fuzz/artifacts", crashed.join(", "));
     }
     Ok(())
 }
