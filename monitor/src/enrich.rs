@@ -53,7 +53,7 @@ fn is_local(address: IpAddr, node_addresses: &[IpAddr]) -> bool {
 }
 
 /// The innermost systemd unit of a cgroup path.
-fn unit(cgroup: &[u8]) -> Option<String> {
+pub(crate) fn unit(cgroup: &[u8]) -> Option<String> {
     cgroup
         .rsplit(|byte| *byte == b'/')
         .filter_map(|name| std::str::from_utf8(name).ok())

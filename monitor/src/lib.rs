@@ -14,6 +14,8 @@ pub mod emit;
 pub mod enrich;
 pub mod event;
 pub mod exit;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod glob;
 pub mod kernel;
 pub mod logging;

@@ -8,6 +8,7 @@ mod build;
 mod cargo;
 mod command;
 mod e2e;
+mod fuzz;
 mod lint;
 mod paths;
 mod report;
@@ -38,6 +39,8 @@ enum Command {
     Vm(vm::Args),
     /// Run the end-to-end tests on this machine
     E2e(e2e::Args),
+    /// Give the code that reads hostile bytes many of them
+    Fuzz(fuzz::Args),
     /// Check formatting, lints, kernel programs and dependencies
     Lint,
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Vm(args) => vm::run(&args),
         Command::E2e(args) => e2e::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
     };
     match result {

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{build, cargo, command, e2e, setup, vm};
+use crate::{build, cargo, command, e2e, fuzz, setup, vm};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("setup", || setup::ensure(None)),
     ("unit tests", unit_tests),
+    ("fuzz", || fuzz::run(&fuzz::Args::short())),
     ("build", || build::daemon(true).map(drop)),
     ("native", || e2e::run(&e2e::Args::all())),
     ("guests", || vm::run(&vm::Args::all())),

@@ -86,7 +86,7 @@ pub fn load(path: Option<&Path>) -> Result<Config, ConfigErrors> {
     build(&name, &text, Some(path))
 }
 
-fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Config, ConfigErrors> {
+pub(crate) fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Config, ConfigErrors> {
     let errors = |problems| ConfigErrors::new(name, problems);
     let file = parse::parse(text).map_err(|problem| errors(vec![problem]))?;
     let (profile, mut targets, mut rules) = match (path, file.profile) {

@@ -4,7 +4,7 @@
 mod batch;
 mod format;
 mod sink;
-mod text;
+pub(crate) mod text;
 mod writer;
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use crate::event::text::{escaped, harmless};
 use crate::event::{Event, Lifecycle, Process, Started};
 use crate::model::Severity;
 
-pub(super) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &TimeZone) -> io::Result<()> {
+pub(crate) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &TimeZone) -> io::Result<()> {
     let style = if colour { style(event.severity) } else { Style::new() };
     let time = time(&event.time, zone);
     let severity = event.severity.name().to_uppercase();

@@ -1,0 +1,42 @@
+//! Everything that reads bytes which others chose, as functions that take any bytes. None may panic, hang or break the promise that
+//! it checks.
+//!
+//! Each has a program for libFuzzer in `fuzz_targets/` and inputs in `corpus/`. Without `cfg(fuzzing)` the program runs the files that
+//! it is given, and the tests run the whole corpus.
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a panic is how a fuzz target says that it found something"
+)]
+
+mod btf;
+mod cgroup;
+mod config;
+mod decode;
+mod event;
+mod mounts;
+
+pub use btf::btf;
+pub use cgroup::cgroup;
+pub use config::config;
+pub use decode::decode;
+pub use event::event;
+pub use mounts::mounts;
+
+/// The main function of a fuzz target.
+#[macro_export]
+macro_rules! target {
+    ($target:ident) => {
+        #[cfg(fuzzing)]
+        libfuzzer_sys::fuzz_target!(|data: &[u8]| $crate::$target(data));
+
+        #[cfg(not(fuzzing))]
+        fn main() -> std::io::Result<()> {
+            std::env::args_os().skip(1).try_for_each(|file| Ok($crate::$target(&std::fs::read(file)?)))
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,30 @@
+//! What the fuzz targets reach of private modules. It is for them alone and may change at any time.
+
+use std::io;
+use std::path::Path;
+
+use jiff::tz::TimeZone;
+
+use crate::config::{Config, ConfigErrors};
+use crate::event::Event;
+use crate::{config, emit, enrich};
+
+/// The name that errors give to a policy's file.
+pub const POLICY: &str = "policy.yaml";
+
+/// A policy file with this text.
+pub fn policy(text: &str) -> Result<Config, ConfigErrors> {
+    config::build(POLICY, text, Some(Path::new(POLICY)))
+}
+
+/// The systemd unit in a cgroup path.
+pub fn unit(cgroup: &[u8]) -> Option<String> {
+    enrich::unit(cgroup)
+}
+
+/// The event for people.
+pub fn text(event: &Event) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    emit::text::write(&mut out, event, false, &TimeZone::UTC)?;
+    Ok(out)
+}
