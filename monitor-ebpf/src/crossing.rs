@@ -33,10 +33,10 @@ fn cross(mnt: Kernel, dentry: Kernel) -> Option<Match> {
             if let Some(watch) = watch
                 && watch.flags & WATCH_TREE != 0
             {
-                return Some(Match { target: watch.target, below: depth, flags: 0 });
+                return Some(Match::new(watch.target, depth, 0));
             }
             if let Some(above) = matching::below(inode) {
-                return Some(Match { target: above.target, below: depth, flags: HEAD_ACROSS });
+                return Some(Match::new(above.target(), depth, HEAD_ACROSS));
             }
         }
         let parent = Probe::pointer(child, Field::DentryParent);

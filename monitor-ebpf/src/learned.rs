@@ -24,5 +24,5 @@ pub fn find(inode: Kernel) -> Option<Match> {
     }
     // SAFETY: the map's values are replaced as a whole.
     let target = unsafe { LEARNED.get(matching::key::<Probe>(inode)) }.copied()?;
-    Some(Match { target, below: 0, flags: 0 })
+    Some(Match::new(target, 0, 0))
 }

@@ -1,5 +1,7 @@
 //! Is this object watched? Objects are compared as the kernel holds them, never by the path an actor named.
 
+use core::num::NonZeroU64;
+
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_abi::fields::Field;
 use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR};
@@ -19,13 +21,46 @@ pub fn key<R: Reader>(inode: Kernel) -> ObjectKey {
 }
 
 /// A watch that matched.
+///
+/// VERIFIER: one word that is never zero, so that an `Option` of it is one register: 6.1 and older refuse to copy the part of a
+/// `None` that nobody wrote.
 #[derive(Clone, Copy)]
-pub struct Match {
-    pub target: u32,
+pub struct Match(NonZeroU64);
+
+impl Match {
+    const BELOW: u32 = 32;
+    const FLAGS: u32 = 40;
+    const PRESENT: u64 = 1 << 63;
+
+    #[inline(always)]
+    pub fn new(target: u32, below: u32, flags: u32) -> Self {
+        let word =
+            u64::from(target) | u64::from(below as u8) << Self::BELOW | u64::from(flags as u8) << Self::FLAGS;
+        // The upper bit is always set.
+        Self(NonZeroU64::new(word | Self::PRESENT).unwrap_or(NonZeroU64::MAX))
+    }
+
+    #[inline(always)]
+    pub fn target(self) -> u32 {
+        self.0.get() as u32
+    }
+
     /// Names between the watched object and the one that was used.
-    pub below: u32,
+    #[inline(always)]
+    pub fn below(self) -> u32 {
+        u32::from((self.0.get() >> Self::BELOW) as u8)
+    }
+
     /// See the `HEAD_*` constants.
-    pub flags: u32,
+    #[inline(always)]
+    pub fn flags(self) -> u32 {
+        u32::from((self.0.get() >> Self::FLAGS) as u8)
+    }
+
+    #[inline(always)]
+    pub fn with(self, flags: u32) -> Self {
+        Self::new(self.target(), self.below(), self.flags() | flags)
+    }
 }
 
 #[inline(always)]
@@ -50,7 +85,7 @@ pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
 pub fn known<R: Reader>(inode: Kernel) -> Option<Match> {
     let watch = lookup(&key::<R>(inode))?;
     let wanted = watch.flags & (WATCH_SELF | WATCH_TREE) != 0;
-    wanted.then_some(Match { target: watch.target, below: 0, flags: 0 })
+    wanted.then_some(Match::new(watch.target, 0, 0))
 }
 
 /// The target of a directory entry by the directories above it, whether or not anything is there.
@@ -75,7 +110,7 @@ pub fn above<R: Reader>(dentry: Kernel) -> Option<Match> {
 pub fn below(inode: Kernel) -> Option<Match> {
     // SAFETY: as in `lookup`.
     let target = unsafe { ANCESTORS.get(key::<Probe>(inode)) }.copied()?;
-    Some(Match { target, below: 0, flags: HEAD_ANCESTOR })
+    Some(Match::new(target, 0, HEAD_ANCESTOR))
 }
 
 /// The target of a socket in the file system: by inode, else by its name, so that a socket made anew is still watched.
@@ -84,7 +119,7 @@ pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
     if let Some(watch) = lookup(&key::<Probe>(inode))
         && watch.flags & WATCH_SELF != 0
     {
-        return Some(Match { target: watch.target, below: 0, flags: 0 });
+        return Some(Match::new(watch.target, 0, 0));
     }
     inside::<Probe>(dentry, Probe::pointer(dentry, Field::DentryParent), 0, 0)
 }
@@ -99,9 +134,9 @@ pub fn inside<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) 
     if watch.flags & WATCH_NAMES != 0
         && let Some(target) = name(dir, child)
     {
-        return Some(Match { target, below: depth, flags: 0 });
+        return Some(Match::new(target, depth, 0));
     }
-    (watch.flags & flags != 0).then_some(Match { target: watch.target, below: depth + 1, flags: 0 })
+    (watch.flags & flags != 0).then_some(Match::new(watch.target, depth + 1, 0))
 }
 
 #[inline(never)]
@@ -123,7 +158,7 @@ fn name(dir: ObjectKey, child: Kernel) -> Option<u32> {
 #[inline(always)]
 pub fn port(port: u16) -> Option<Match> {
     let target = watched_port(port)?.target;
-    Some(Match { target, below: 0, flags: 0 })
+    Some(Match::new(target, 0, 0))
 }
 
 /// The target of a TCP port of this node that others connect to.
@@ -131,7 +166,7 @@ pub fn port(port: u16) -> Option<Match> {
 pub fn inbound_port(port: u16) -> Option<Match> {
     let watch = watched_port(port)?;
     let wanted = watch.flags & WATCH_INBOUND != 0;
-    wanted.then_some(Match { target: watch.target, below: 0, flags: HEAD_NO_ACTOR })
+    wanted.then_some(Match::new(watch.target, 0, HEAD_NO_ACTOR))
 }
 
 #[inline(always)]

@@ -50,13 +50,13 @@ pub fn access_with<T>(
     fill: impl FnOnce(&mut T),
     more: impl FnOnce(u32, &mut Scratch),
 ) {
-    let has_actor = found.matched.flags & HEAD_NO_ACTOR == 0;
+    let has_actor = found.matched.flags() & HEAD_NO_ACTOR == 0;
     if has_actor && own::is_own() {
         count(Counter::Own);
         return;
     }
     count(Counter::Hit);
-    if again::is_repeat(found.same, found.matched.target) {
+    if again::is_repeat(found.same, found.matched.target()) {
         return;
     }
     let hook = hook as u32;

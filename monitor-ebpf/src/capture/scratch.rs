@@ -67,9 +67,9 @@ impl Scratch {
         let head = self.head();
         head.tag = found.tag;
         head.time = time;
-        head.target = found.matched.target;
-        head.flags = found.matched.flags;
-        head.below = found.matched.below;
+        head.target = found.matched.target();
+        head.flags = found.matched.flags();
+        head.below = found.matched.below();
         head.pad = 0;
         true
     }

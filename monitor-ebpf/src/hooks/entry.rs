@@ -124,7 +124,7 @@ fn renamed<A: Arguments>(ctx: &A) {
 fn moved(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
     let inode = Probe::pointer(old, Field::DentryInode);
     if let Some(matched) = matching::above::<Probe>(new) {
-        learned::learn(inode, matched.target);
+        learned::learn(inode, matched.target());
         let change = Change { kind, mode: 0, place: PLACE_NEW, dentry: new, other: old, inode };
         report(hook, &found(matched, new), &change);
         return;
@@ -135,7 +135,7 @@ fn moved(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
     }
     let Some(matched) = matched else { return };
     if kind == CHANGE_LINK {
-        learned::learn(inode, matched.target);
+        learned::learn(inode, matched.target());
     }
     let change = Change { kind, mode: 0, place: PLACE_OLD, dentry: old, other: new, inode };
     report(hook, &found(matched, old), &change);

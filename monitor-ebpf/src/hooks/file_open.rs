@@ -57,13 +57,13 @@ pub fn report(file: Kernel, matched: Match, hook: Hook) {
     let key = matching::key::<Probe>(inode);
     let is_new = is_new::<Probe>(file);
     if is_new {
-        learned::learn(inode, matched.target);
+        learned::learn(inode, matched.target());
     }
     let flags: u32 = Probe::read(file, Field::FileFlags);
     let same = Same {
         object: key.ino,
         device: key.dev,
-        what: if is_new || matched.flags != 0 { 0 } else { repeat::of_file(TAG_FILE, flags) },
+        what: if is_new || matched.flags() != 0 { 0 } else { repeat::of_file(TAG_FILE, flags) },
     };
     let found = Found {
         tag: TAG_FILE,

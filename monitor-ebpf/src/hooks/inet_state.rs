@@ -68,11 +68,11 @@ fn begun(sk: Kernel, port: u16) {
 /// The connection stands, or is refused.
 #[inline(always)]
 fn ended(sk: Kernel, port: u16, established: bool) {
-    let Some(mut matched) = matching::port(port) else { return };
+    let Some(matched) = matching::port(port) else { return };
     if established {
         remember(sk);
     }
-    matched.flags |= HEAD_NO_ACTOR;
+    let matched = matched.with(HEAD_NO_ACTOR);
     report(sk, matched, Hook::InetOutcome, TAG_OUTCOME);
 }
 
@@ -106,15 +106,15 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
     if u32::from(Probe::read::<u8>(sk, Field::SockState)) != TCP_ESTABLISHED {
         return;
     }
-    if let Some(mut matched) = matching::port(u16::from_be(Probe::read(sk, Field::SockDport))) {
-        matched.flags |= flags;
+    if let Some(matched) = matching::port(u16::from_be(Probe::read(sk, Field::SockDport))) {
+        let matched = matched.with(flags);
         report(sk, matched, hook, TAG_INET);
     }
 }
 
 #[inline(never)]
 fn report(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
-    let same = if tag == TAG_INET && matched.flags == 0 { to(sk) } else { Same::NEVER };
+    let same = if tag == TAG_INET && matched.flags() == 0 { to(sk) } else { Same::NEVER };
     let found = Found { tag, matched, same, mnt: core::ptr::null(), dentry: core::ptr::null() };
     capture::access(hook, &found, |object: &mut InetObject| {
         ip(&mut object.src, sk, Field::SockSaddr, Field::SockSaddr6);
@@ -122,7 +122,7 @@ fn report(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
         // Zero where the kernel chooses the port: it does so only after this change of state.
         object.src_port = Probe::read(sk, Field::SockNum);
         object.dst_port = u16::from_be(Probe::read(sk, Field::SockDport));
-        object.inbound = u32::from(tag == TAG_INET && matched.flags & HEAD_NO_ACTOR != 0);
+        object.inbound = u32::from(tag == TAG_INET && matched.flags() & HEAD_NO_ACTOR != 0);
         object.net_ns = Probe::read(Probe::pointer(sk, Field::SockNet), Field::NetNsInum);
         object.errno = Probe::read(sk, Field::SockError);
         object.sock = sk as u64;

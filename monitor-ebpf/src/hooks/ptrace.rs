@@ -36,7 +36,7 @@ fn controlled<A: Arguments>(ctx: &A) {
     }
     let found = Found {
         tag: TAG_PROCESS,
-        matched: Match { target: TARGET_NONE, below: 0, flags: 0 },
+        matched: Match::new(TARGET_NONE, 0, 0),
         same: Same::NEVER,
         mnt: Probe::pointer(exe, Field::FileMnt),
         dentry: Probe::pointer(exe, Field::FileDentry),

@@ -40,8 +40,8 @@ fn received<A: Arguments>(ctx: &A) {
         return;
     }
     let dentry = Probe::pointer(file, Field::FileDentry);
-    if let Some(mut matched) = matching::file::<Probe>(inode, dentry) {
-        matched.flags |= HEAD_RECEIVED;
+    if let Some(matched) = matching::file::<Probe>(inode, dentry) {
+        let matched = matched.with(HEAD_RECEIVED);
         file_open::report(file, matched, Hook::FileReceive);
     }
 }

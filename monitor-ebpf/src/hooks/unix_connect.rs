@@ -50,8 +50,8 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
     if dentry.is_null() {
         return;
     }
-    if let Some(mut found) = matching::socket(Probe::pointer(dentry, Field::DentryInode), dentry) {
-        found.flags |= flags;
+    if let Some(found) = matching::socket(Probe::pointer(dentry, Field::DentryInode), dentry) {
+        let found = found.with(flags);
         report(other, sk, found, hook);
     }
 }
@@ -60,7 +60,8 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
 fn report(other: Kernel, listener: Kernel, matched: Match, hook: Hook) {
     let dentry = Probe::pointer(other, Field::UnixDentry);
     let key = matching::key::<Probe>(Probe::pointer(dentry, Field::DentryInode));
-    let same = Same { object: key.ino, device: key.dev, what: if matched.flags == 0 { TAG_UNIX } else { 0 } };
+    let same =
+        Same { object: key.ino, device: key.dev, what: if matched.flags() == 0 { TAG_UNIX } else { 0 } };
     let found = Found { tag: TAG_UNIX, matched, same, mnt: Probe::pointer(other, Field::UnixMnt), dentry };
     capture::access(hook, &found, |object: &mut UnixObject| {
         object.ino = key.ino;

@@ -36,7 +36,7 @@ fn refused(path: Kernel, errno: i32) {
     }
     let found = Found {
         tag: TAG_UNIX,
-        matched: Match { target: TARGET_NONE, below: 0, flags: 0 },
+        matched: Match::new(TARGET_NONE, 0, 0),
         same: Same::NEVER,
         mnt: core::ptr::null(),
         dentry: core::ptr::null(),
