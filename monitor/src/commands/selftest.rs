@@ -2,8 +2,7 @@
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
-
+use super::run::Signals;
 use super::{CommandError, print};
 use crate::cli::{BackendName, ReportFormat, Selftest};
 use crate::exit::Exit;
@@ -25,9 +24,10 @@ pub(super) fn selftest(opts: &Selftest) -> Result<Exit, CommandError> {
     };
     runtime.block_on(async {
         // Dropping the test removes what it made, which the default action of a signal would not.
+        let mut signals = Signals::new().map_err(io_error("cannot listen for signals"))?;
         tokio::select! {
             exit = test(kernel, format) => exit,
-            interrupted = interrupted() => Err(io_error("stopped")(interrupted)),
+            signal = signals.received() => Err(io_error("stopped")(io::Error::other(signal))),
         }
     })
 }
@@ -54,19 +54,6 @@ async fn test(mut kernel: Kernel, format: Format) -> Result<Exit, CommandError> 
     tester.finish().map_err(io_error("cannot remove what the test made"))?;
     print(&summary.line(format))?;
     Ok(if summary.is_fine() { Exit::Fine } else { Exit::Findings })
-}
-
-/// Waits for whoever wants an end of it.
-async fn interrupted() -> io::Error {
-    let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-    let (mut terminate, mut interrupt) = match signals {
-        Ok(signals) => signals,
-        Err(error) => return error,
-    };
-    tokio::select! {
-        _ = terminate.recv() => io::Error::other("SIGTERM"),
-        _ = interrupt.recv() => io::Error::other("SIGINT"),
-    }
 }
 
 fn io_error(doing: &'static str) -> impl Fn(io::Error) -> CommandError {

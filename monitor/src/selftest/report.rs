@@ -16,13 +16,20 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Since just before the access.
-    Seen { latency: Duration, kernel: Duration },
+    Seen {
+        latency: Duration,
+        kernel: Duration,
+    },
     NotSeen,
     NotCovered(Backend),
     /// This node does not let anyone do it.
-    Skipped { why: String },
+    Skipped {
+        why: String,
+    },
     /// It should have been possible.
-    Failed { why: String },
+    Failed {
+        why: String,
+    },
 }
 
 impl Outcome {
@@ -100,6 +107,11 @@ pub struct Summary {
     undecodable: u64,
 }
 
+#[derive(Serialize)]
+struct Last<'a> {
+    summary: &'a Summary,
+}
+
 impl Summary {
     pub const fn new(backend: Backend) -> Self {
         Self { backend, seen: 0, not_seen: 0, not_covered: 0, skipped: 0, failed: 0, undecodable: 0 }
@@ -127,7 +139,7 @@ impl Summary {
 
     pub fn line(&self, format: Format) -> String {
         if format == Format::Json {
-            return json(&serde_json::json!({ "summary": self }));
+            return json(&Last { summary: self });
         }
         let Self { backend, seen, not_seen, not_covered, skipped, failed, undecodable } = self;
         let expected = seen + not_seen + failed;
@@ -200,8 +212,7 @@ mod tests {
         assert!((value["latency_ms"].as_f64().unwrap() - 0.31).abs() < 1e-9);
         let value: serde_json::Value = serde_json::from_str(&tried(failed()).line(Format::Json)).unwrap();
         assert_eq!(value["why"], "a\n\u{1b}[31mb");
-        let value: serde_json::Value =
-            serde_json::from_str(&summary(&[seen()]).line(Format::Json)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&summary(&[seen()]).line(Format::Json)).unwrap();
         assert_eq!(value["summary"]["seen"], 1);
     }
 

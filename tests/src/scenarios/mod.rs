@@ -14,6 +14,7 @@ mod many;
 mod policy;
 mod ports;
 mod real;
+mod selftest;
 mod sockets;
 mod takeover;
 mod uring;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Trial> {
         takeover::all(),
         uring::all(),
         ways::all(),
+        selftest::all(),
         lifecycle::all(),
         commands::all(),
         bad_input::all(),
