@@ -31,6 +31,11 @@ pub enum Command {
     Schema,
     /// List what there is
     List(List),
+    /// Use targets of its own in every harmless way, and say which uses were seen
+    Selftest(Selftest),
+    /// Go one way of a self-test
+    #[command(hide = true)]
+    Touch(Touch),
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +68,26 @@ pub struct Doctor {
     /// The policy file; without it the built-in profile is used
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// How to write the report
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: ReportFormat,
+    /// Which hooks to test; the best that works if not given
+    #[arg(long, value_enum)]
+    pub backend: Option<BackendName>,
+}
+
+#[derive(Debug, Args)]
+pub struct Touch {
+    /// The way, as `list coverage` names it
+    pub way: String,
+    /// The directory with the targets
+    pub dir: PathBuf,
+    /// The port that is watched
+    pub port: u16,
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,6 +134,14 @@ pub enum Listing {
 pub enum FormatName {
     Native,
     Text,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// A line a way
+    Text,
+    /// An object a line
+    Json,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -49,6 +49,11 @@ impl Clock {
     }
 }
 
+/// Now, in nanoseconds since boot.
+pub fn since_boot() -> u64 {
+    u64::try_from(nanoseconds(clock_gettime(ClockId::Boottime))).unwrap_or_default()
+}
+
 fn nanoseconds(time: Timespec) -> i128 {
     i128::from(time.tv_sec) * 1_000_000_000 + i128::from(time.tv_nsec)
 }

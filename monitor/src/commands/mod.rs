@@ -5,6 +5,8 @@ mod doctor;
 mod list;
 mod run;
 mod schema;
+mod selftest;
+mod touch;
 
 use std::io::{self, Write as _};
 
@@ -56,6 +58,8 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
         Command::Config(opts) => config::config(opts),
         Command::Schema => schema::schema(),
         Command::List(opts) => list::list(opts),
+        Command::Selftest(opts) => selftest::selftest(opts),
+        Command::Touch(opts) => touch::run(opts),
     }
 }
 

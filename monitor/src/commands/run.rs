@@ -96,14 +96,22 @@ fn output(opts: &Run) -> Result<(Format, Sink), CommandError> {
 }
 
 /// Kubernetes and systemd stop a daemon with SIGTERM, people with Ctrl-C.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for one, and says which.
+    pub(super) async fn received(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }
 
@@ -116,8 +124,7 @@ async fn stop(mut signals: Signals, duration: Option<Duration>, to_stdout: bool)
         }
     };
     tokio::select! {
-        _ = signals.terminate.recv() => "SIGTERM".to_owned(),
-        _ = signals.interrupt.recv() => "SIGINT".to_owned(),
+        signal = signals.received() => signal.to_owned(),
         () = elapsed => "the time is up".to_owned(),
         () = stdout_closed(), if to_stdout => "the output was closed".to_owned(),
     }

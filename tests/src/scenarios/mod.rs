@@ -15,6 +15,7 @@ mod many;
 mod policy;
 mod ports;
 mod real;
+mod selftest;
 mod sockets;
 mod takeover;
 mod uring;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Trial> {
         inbound::all(),
         uring::all(),
         ways::all(),
+        selftest::all(),
         lifecycle::all(),
         commands::all(),
         bad_input::all(),

@@ -1,0 +1,61 @@
+//! `bypassd selftest`: goes the ways to doors of its own, and waits for the kernel to tell of it.
+
+use std::io;
+
+use super::run::Signals;
+use super::{CommandError, print};
+use crate::cli::{BackendName, ReportFormat, Selftest};
+use crate::exit::Exit;
+use crate::kernel::Kernel;
+use crate::node::Root;
+use crate::ring::Ring;
+use crate::selftest::{Format, Scene, Summary, Tester, WAYS};
+use crate::watch::{Keeper, State};
+
+pub(super) fn selftest(opts: &Selftest) -> Result<Exit, CommandError> {
+    let kernel = Kernel::load(opts.backend.and_then(BackendName::wanted))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(io_error("cannot start the runtime"))?;
+    let format = match opts.format {
+        ReportFormat::Text => Format::Text,
+        ReportFormat::Json => Format::Json,
+    };
+    runtime.block_on(async {
+        // Dropping the test removes what it made, which the default action of a signal would not.
+        let mut signals = Signals::new().map_err(io_error("cannot listen for signals"))?;
+        tokio::select! {
+            exit = test(kernel, format) => exit,
+            signal = signals.received() => Err(io_error("stopped")(io::Error::other(signal))),
+        }
+    })
+}
+
+async fn test(mut kernel: Kernel, format: Format) -> Result<Exit, CommandError> {
+    let ring = Ring::new(kernel.take_ring()?).map_err(io_error("cannot read the ring buffer"))?;
+    let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
+    let scene = Scene::new(root.path()).map_err(io_error("cannot make targets to test with"))?;
+    let keeper = Keeper::new(&mut kernel, root, scene.targets(), Vec::new())?;
+    for (target, state) in keeper.states() {
+        if let State::Waiting(why) = state {
+            tracing::warn!(%target, %why, "not armed");
+        }
+    }
+    let backend = kernel.attached().chosen.backend;
+    let mut summary = Summary::new(backend);
+    let mut tester = Tester::new(scene, ring, backend);
+    for way in WAYS {
+        let tried = tester.go(way).await.map_err(io_error("cannot go on testing"))?;
+        print(&tried.line(format))?;
+        summary.add(&tried.outcome);
+    }
+    summary.undecodable(tester.undecodable());
+    tester.finish().map_err(io_error("cannot remove what the test made"))?;
+    print(&summary.line(format))?;
+    Ok(if summary.is_fine() { Exit::Fine } else { Exit::Findings })
+}
+
+fn io_error(doing: &'static str) -> impl Fn(io::Error) -> CommandError {
+    move |source| CommandError::Io { doing, source }
+}

@@ -1,0 +1,128 @@
+//! Does what the running backend is said to see come back, here and now? Children go the ways, because the kernel side leaves out
+//! the daemon itself, and what the kernel tells of it is waited for.
+
+mod collector;
+mod report;
+mod scene;
+mod touch;
+mod ways;
+
+use std::io;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::collector::Collector;
+pub use self::report::{Format, Outcome, Summary, Tried};
+pub use self::scene::Scene;
+pub use self::touch::{Answer, touch};
+pub use self::ways::{WAYS, Way};
+use crate::coverage::{self, Sight};
+use crate::model::Backend;
+use crate::ring::Ring;
+
+/// A child does one thing. One that takes longer hangs.
+const CHILD: Duration = Duration::from_secs(10);
+
+/// What a hook writes is in the ring when the call that it belongs to ends. This is only for a machine that is very busy.
+const LATE: Duration = Duration::from_secs(1);
+
+pub struct Tester {
+    scene: Scene,
+    ring: Ring,
+    backend: Backend,
+    /// Records that broke the contract with the kernel side.
+    undecodable: u64,
+}
+
+impl Tester {
+    pub fn new(scene: Scene, ring: Ring, backend: Backend) -> Self {
+        Self { scene, ring, backend, undecodable: 0 }
+    }
+
+    /// Goes one way.
+    pub async fn go(&mut self, way: &'static Way) -> io::Result<Tried> {
+        let claim = coverage::WAYS.iter().find(|claim| claim.id == way.id);
+        let name = claim.map_or("", |claim| claim.name);
+        let outcome = if claim.is_some_and(|claim| claim.sight(self.backend) == Sight::Seen) {
+            self.try_it(way).await?
+        } else {
+            Outcome::NotCovered(self.backend)
+        };
+        Ok(Tried { way: way.id, name, outcome })
+    }
+
+    async fn try_it(&mut self, way: &'static Way) -> io::Result<Outcome> {
+        let arguments = self.scene.arguments(way);
+        let mut collector = Collector::new(way, &arguments);
+        let answer = match timeout(CHILD, self.child(&arguments, &mut collector)).await {
+            Ok(answer) => answer?,
+            Err(_) => Err(format!("it hangs: it did not end within {} s", CHILD.as_secs())),
+        };
+        let outcome = match answer {
+            Ok(Answer::Done { before }) => self.outcome(before, &mut collector).await?,
+            Ok(Answer::Refused { why }) if way.may_be_refused => Outcome::Skipped { why },
+            Ok(Answer::Refused { why }) | Err(why) => Outcome::Failed { why },
+        };
+        self.undecodable += collector.undecodable;
+        Ok(outcome)
+    }
+
+    /// Lets a child do it, and reads the ring meanwhile.
+    async fn child(
+        &mut self,
+        arguments: &[String],
+        collector: &mut Collector,
+    ) -> io::Result<Result<Answer, String>> {
+        let (name, arguments) = arguments.split_first().map_or(("", arguments), |(name, rest)| (name, rest));
+        // Not by its path: what runs may have been replaced by an upgrade.
+        let child = Command::new("/proc/self/exe")
+            .arg0(name)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let ended = child.wait_with_output();
+        tokio::pin!(ended);
+        let output = loop {
+            tokio::select! {
+                output = &mut ended => break output?,
+                ready = self.ring.ready() => {
+                    ready?;
+                    self.ring.drain(|record| collector.record(record));
+                }
+            }
+        };
+        let answer = serde_json::from_slice(&output.stdout);
+        Ok(answer.map_err(|_| format!("the child ended with {} and no answer", output.status)))
+    }
+
+    async fn outcome(&mut self, before: u64, collector: &mut Collector) -> io::Result<Outcome> {
+        let deadline = Instant::now() + LATE;
+        loop {
+            self.ring.drain_all(|record| collector.record(record));
+            if let Some(seen) = collector.seen {
+                let since = |time: u64| Duration::from_nanos(time.saturating_sub(before));
+                return Ok(Outcome::Seen { latency: since(seen.decoded), kernel: since(seen.hooked) });
+            }
+            match timeout_at(deadline, self.ring.ready()).await {
+                Ok(ready) => ready?,
+                Err(_) => return Ok(Outcome::NotSeen),
+            }
+            // Says to the ring's source that all that was ready has been read.
+            self.ring.drain(|record| collector.record(record));
+        }
+    }
+
+    pub const fn undecodable(&self) -> u64 {
+        self.undecodable
+    }
+
+    /// Removes what the test made.
+    pub fn finish(self) -> io::Result<()> {
+        self.scene.remove()
+    }
+}
