@@ -24,6 +24,7 @@ pub mod model;
 pub mod node;
 pub mod pipeline;
 pub mod ring;
+pub mod snapshot;
 pub mod target;
 pub mod verdict;
 pub mod watch;

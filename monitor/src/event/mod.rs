@@ -23,7 +23,7 @@ pub use self::build::{Context, Facts};
 pub use self::detection::{Attack, Detection, Rule, detections};
 pub use self::fit::{LINE_MAX, line};
 pub use self::health::{Health, HealthState};
-pub use self::lifecycle::{ArmedTarget, Lifecycle, MissingHook, Started, WaitingTarget};
+pub use self::lifecycle::{ArmedTarget, Lifecycle, MissingHook, SnapshotTaken, Started, WaitingTarget};
 pub use self::object::Target;
 pub use self::process::Process;
 use crate::model::{Action, Severity};
