@@ -33,7 +33,7 @@ pub(super) fn dump(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()
     set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
     send(&socket, &message(request), SendFlags::empty())?;
     let mut buffer = vec![0; ANSWER_MAX];
-    while !read(&receive(&socket, &mut buffer)?, &mut each)? {}
+    while !read(receive(&socket, &mut buffer)?, &mut each)? {}
     Ok(())
 }
 

@@ -15,6 +15,7 @@ mod many;
 mod policy;
 mod ports;
 mod real;
+mod snapshot;
 mod sockets;
 mod takeover;
 mod uring;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Trial> {
         uring::all(),
         ways::all(),
         lifecycle::all(),
+        snapshot::all(),
         commands::all(),
         bad_input::all(),
         real::all(),
