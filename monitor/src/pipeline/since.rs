@@ -78,3 +78,37 @@ pub(super) fn message(taken: &SnapshotTaken) -> String {
         "looked back at {processes} processes, {unreadable} of them unreadable: {violations} unexpected uses from before the start, {allowed} expected"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::samples::{access, actor, file};
+    use crate::model::Action;
+
+    #[tokio::test]
+    async fn what_the_hooks_told_of_is_not_told_again() {
+        let (sender, receiver) = channel();
+        let mut since = Since { pending: Some(receiver), seen: HashSet::new() };
+        let opened = access(Action::Create, file(b"/x", false, true), actor(&[]));
+        since.seen(&opened);
+        let mut other = opened.clone();
+        other.actor.pid += 1;
+        let reads = access(Action::Open, file(b"/x", true, false), actor(&[]));
+        for (held, seen) in [(&opened, true), (&other, false), (&reads, false)] {
+            assert_eq!(since.was_seen(held), seen, "{held:?}");
+        }
+        sender.send(Snapshot::default()).unwrap();
+        assert!(since.last().await.unwrap().coverage_gaps.is_empty());
+        assert!(since.last().await.is_none());
+        since.seen(&reads);
+        assert!(!since.was_seen(&reads));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_fails_is_told() {
+        let (sender, receiver) = channel();
+        let mut since = Since { pending: Some(receiver), seen: HashSet::new() };
+        drop(sender);
+        assert_eq!(since.taken().await.coverage_gaps, ["what was held before the start: it failed"]);
+    }
+}
