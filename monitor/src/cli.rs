@@ -52,7 +52,7 @@ pub struct Run {
     /// Append events to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// End with exit code 1 when there was an alert
+    /// End with exit code 1 when there was an alert, or a violation from before the start
     #[arg(long)]
     pub exit_code: bool,
     /// Write expected accesses too

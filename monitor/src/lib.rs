@@ -25,6 +25,7 @@ pub mod node;
 pub mod pipeline;
 pub mod ring;
 pub mod selftest;
+pub mod snapshot;
 pub mod target;
 pub mod verdict;
 pub mod watch;

@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 /// The little program that touches things, as it was built.
 pub fn program() -> Result<PathBuf> {
@@ -69,4 +70,60 @@ pub fn shell_output(line: &str) -> Result<Output> {
 /// Runs a line of shell, which has to succeed.
 pub fn shell(line: &str) -> Result<()> {
     must(Path::new("/bin/sh"), ["-ec", line])
+}
+
+/// A process that keeps a door open until it is dropped.
+#[derive(Debug)]
+pub struct Holder(Child);
+
+impl Holder {
+    /// The actor, which takes what it is told to.
+    pub fn of<const N: usize>(what: [&str; N]) -> Result<Self> {
+        Self::start(&program()?, what)
+    }
+
+    /// The same as another program.
+    pub fn start<const N: usize>(program: &Path, what: [&str; N]) -> Result<Self> {
+        Self::ready(Command::new(program).arg("hold").args(what))
+    }
+
+    /// The same in a namespace of its own, as `unshare` names it.
+    pub fn in_namespace(kind: &str, what: &str) -> Result<Self> {
+        let inner =
+            format!("ip link set lo up 2>/dev/null || true; exec {} hold {what}", program()?.display());
+        Self::ready(Command::new("unshare").args([kind, "/bin/sh", "-ec", &inner]))
+    }
+
+    /// The same in a mount namespace of its own, in which something is mounted at another place.
+    pub fn bound(from: &Path, to: &Path, what: &str) -> Result<Self> {
+        let (from, to) = (from.display(), to.display());
+        let inner = format!("mount --bind {from} {to}; exec {} hold {what}", program()?.display());
+        Self::ready(Command::new("unshare").args(["-m", "/bin/sh", "-ec", &inner]))
+    }
+
+    fn ready(command: &mut Command) -> Result<Self> {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut holder = Self(command.spawn().with_context(|| format!("cannot start {command:?}"))?);
+        let mut line = String::new();
+        let stdout = holder.0.stdout.take().context("no stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        if line != "ready\n" {
+            let mut stderr = String::new();
+            holder.0.stderr.take().context("no stderr")?.read_to_string(&mut stderr)?;
+            bail!("{command:?} is not ready: {stderr}");
+        }
+        Ok(holder)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.0.kill();
+        let _gone = self.0.wait();
+    }
 }

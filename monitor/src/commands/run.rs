@@ -78,7 +78,7 @@ async fn watch(
     memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());
     let summary = pipeline::run(handler, ring, stop).await.map_err(io("cannot go on watching"))?;
-    Ok(if opts.exit_code && summary.alerts > 0 { Exit::Findings } else { Exit::Fine })
+    Ok(if opts.exit_code && summary.alerts + summary.before > 0 { Exit::Findings } else { Exit::Fine })
 }
 
 fn output(opts: &Run) -> Result<(Format, Sink), CommandError> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::access::{Executable, ObjectKey};
 use crate::config::Rule;
+use crate::node::FileId;
 
 /// A file as it was found on the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct NodeFile {
     pub path: PathBuf,
     /// The kernel's objects; overlayfs shows two for one file.
     pub keys: Vec<ObjectKey>,
+    /// What stat(2) shows of it.
+    pub id: Option<FileId>,
 }
 
 /// By the path that a rule names. Filled by whoever can look at the node; without a file, a path matches nothing.
@@ -40,6 +43,11 @@ impl ExeTable {
     /// The kernel's objects of all executables.
     pub fn keys(&self) -> impl Iterator<Item = ObjectKey> {
         self.files.values().flatten().flat_map(|file| file.keys.iter().copied())
+    }
+
+    /// The objects by what stat(2) shows of them.
+    pub fn ids(&self) -> impl Iterator<Item = (FileId, ObjectKey)> {
+        self.files.values().flatten().filter_map(|file| Some((file.id?, *file.keys.first()?)))
     }
 
     /// Whether it is the node's file of that path. The object alone is not enough: file systems give the number of a

@@ -18,8 +18,10 @@ pub(crate) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &Ti
     match (&event.lifecycle, &event.rule, &event.process) {
         (Some(lifecycle), ..) => {
             writeln!(out, "{}", harmless(&event.message))?;
-            if let Lifecycle::Started(started) = &**lifecycle {
-                write_started(out, started)?;
+            match &**lifecycle {
+                Lifecycle::Started(started) => write_started(out, started)?,
+                Lifecycle::SnapshotTaken(taken) => write_gaps(out, &taken.coverage_gaps)?,
+                _ => {}
             }
         }
         (None, Some(rule), Some(process)) => {
@@ -60,10 +62,11 @@ fn write_started(out: &mut impl Write, started: &Started) -> io::Result<()> {
         let (class, target) = (waiting.class.name(), escaped(&waiting.target));
         writeln!(out, "{INDENT}waiting   {class:<20} {target} ({})", escaped(&waiting.why))?;
     }
-    for gap in &started.coverage_gaps {
-        writeln!(out, "{INDENT}not seen  {}", escaped(gap))?;
-    }
-    Ok(())
+    write_gaps(out, &started.coverage_gaps)
+}
+
+fn write_gaps(out: &mut impl Write, gaps: &[String]) -> io::Result<()> {
+    gaps.iter().try_for_each(|gap| writeln!(out, "{INDENT}not seen  {}", escaped(gap)))
 }
 
 fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {

@@ -84,6 +84,13 @@ impl Context {
         Event { time, message, count: Some(count), first_time: Some(first), last_time: Some(last), ..event }
     }
 
+    /// The event of what was held already when the daemon began to watch, so many times.
+    pub fn held(&self, event: Event, count: u64) -> Event {
+        let times = if count > 1 { format!(" ({count} times)") } else { String::new() };
+        let message = format!("since before the start{times}: {}", event.message);
+        Event { kind: Kind::Snapshot, message, count: (count > 1).then_some(count), ..event }
+    }
+
     pub fn lifecycle(&self, lifecycle: Lifecycle, severity: Severity, message: String) -> Event {
         Event { lifecycle: Some(Box::new(lifecycle)), severity, message, ..self.bare() }
     }

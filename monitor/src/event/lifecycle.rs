@@ -11,6 +11,8 @@ use crate::model::{Backend, Class};
 pub enum Lifecycle {
     /// The first line of every run, written once the targets are armed.
     Started(Started),
+    /// What was held already is reported: the node was looked at, after the start and before anything else is.
+    SnapshotTaken(SnapshotTaken),
     /// A target appeared and is watched by its object from now on.
     TargetArmed { class: Class, target: String },
     /// A target went away. Where its name can be watched, it still is.
@@ -45,6 +47,7 @@ impl Lifecycle {
             Self::Started(started) => {
                 started.strings().fold(false, |cut, text| halve(text) | cut) || started.shorten()
             }
+            Self::SnapshotTaken(taken) => taken.shorten(),
             Self::TargetArmed { target, .. } => halve(target),
             Self::TargetLost { target, why, .. } => halve(why) | halve(target),
             Self::Stopping { reason, .. } => halve(reason),
@@ -71,6 +74,30 @@ impl Started {
         } else {
             self.coverage_gaps.pop().is_some() || self.hooks_missing.pop().is_some()
         }
+    }
+}
+
+/// How far the look at what was held before the start went.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct SnapshotTaken {
+    /// Processes that were looked at.
+    pub processes: u64,
+    /// Processes of which some descriptor could not be looked at.
+    pub unreadable: u64,
+    /// Those that hold a door and that no rule expects there, and connections from elsewhere.
+    pub violations: u64,
+    /// Those that some rule expects.
+    pub allowed: u64,
+    /// Holders that are too many to report.
+    pub left_out: u64,
+    /// What else could not be found out, in sentences.
+    pub coverage_gaps: Vec<String>,
+}
+
+impl SnapshotTaken {
+    fn shorten(&mut self) -> bool {
+        self.coverage_gaps.iter_mut().fold(false, |cut, gap| halve(gap) | cut)
+            || self.coverage_gaps.pop().is_some()
     }
 }
 

@@ -23,7 +23,7 @@ pub use self::build::{Context, Facts};
 pub use self::detection::{Attack, Detection, Rule, detections};
 pub use self::fit::{LINE_MAX, line};
 pub use self::health::{Health, HealthState};
-pub use self::lifecycle::{ArmedTarget, Lifecycle, MissingHook, Started, WaitingTarget};
+pub use self::lifecycle::{ArmedTarget, Lifecycle, MissingHook, SnapshotTaken, Started, WaitingTarget};
 pub use self::object::Target;
 pub use self::process::Process;
 use crate::model::{Action, Severity};
@@ -39,7 +39,7 @@ pub enum Kind {
     Alert,
     /// An expected access; written only with `--show-allowed`.
     Allowed,
-    /// What was open or connected when the daemon started.
+    /// What was open or connected already when the daemon began to watch.
     Snapshot,
     /// The outcome of a configuration check.
     Posture,
@@ -56,7 +56,7 @@ pub struct Event {
     pub schema: &'static str,
     pub kind: Kind,
     /// When it happened: RFC 3339, nanoseconds, UTC. For accesses the kernel's time of the hook, converted from its clock since
-    /// boot.
+    /// boot; for a snapshot when the daemon looked.
     pub time: String,
     /// Unique, a UUID of version 7.
     pub id: Uuid,
@@ -87,7 +87,8 @@ pub struct Event {
     /// MITRE ATT&CK techniques.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub attack: &'static [Attack],
-    /// How many accesses this event stands for, if not one: the process did the same as in an earlier event so many times more.
+    /// How many accesses this event stands for, if not one: the process did the same as in an earlier event so many times
+    /// more, or, in a snapshot, holds the same so many times.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
     /// Before the first of them.

@@ -14,7 +14,7 @@ pub struct Process {
     pub tid: u32,
     /// `boot_id:pid:start`, where start is in nanoseconds since boot: never used twice.
     pub entity_id: String,
-    /// RFC 3339, nanoseconds, UTC.
+    /// RFC 3339, nanoseconds, UTC. In a snapshot, to the hundredth of a second.
     pub start: String,
     /// The name the thread gave itself; anyone can choose any.
     pub comm: String,

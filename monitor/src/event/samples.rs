@@ -224,6 +224,14 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
     let (class, target) = (Class::RuntimeApi, String::from_utf8_lossy(SOCKET).into_owned());
     let armed = Lifecycle::TargetArmed { class, target: target.clone() };
     let lost = Lifecycle::TargetLost { class, target: target.clone(), why: "no such file".into() };
+    let taken = SnapshotTaken {
+        processes: 211,
+        unreadable: 1,
+        violations: 3,
+        allowed: 12,
+        left_out: 0,
+        coverage_gaps: vec!["unix connections: no such file".into()],
+    };
     let heartbeat = Health { state: HealthState::Heartbeat, lost: BTreeMap::new(), ..loss() };
     let mut events = vec![
         ("static_pod_manifest.open", manifest(Action::Open, true, false)),
@@ -253,6 +261,8 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
         ),
         ("health.heartbeat", context.health(heartbeat)),
         ("health.loss", context.health(loss())),
+        ("snapshot", context.held(manifest(Action::Write, false, true), 2)),
+        ("lifecycle.snapshot_taken", life(Lifecycle::SnapshotTaken(taken), "looked back at 211 processes")),
     ];
     for ((_, event), seq) in events.iter_mut().zip(1..) {
         event.seq = seq;

@@ -167,7 +167,10 @@ proptest! {
         started.coverage_gaps = vec![text.clone(); count];
         let class = Class::RuntimeApi;
         let (target, why, reason) = (text.clone(), text.clone(), text.clone());
+        let coverage_gaps = vec![text.clone(); count];
+        let taken = SnapshotTaken { coverage_gaps, ..SnapshotTaken::default() };
         for lifecycle in [
+            Lifecycle::SnapshotTaken(taken),
             Lifecycle::Started(started),
             Lifecycle::TargetLost { class, target, why },
             Lifecycle::Stopping { reason, alerts: 0 },

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::{FileType, OFlags, fstat};
 
 use super::root::canonical;
-use super::{Mounts, Root};
+use super::{FileId, Mounts, Root};
 use crate::decide::{ExeTable, NodeFile};
 use crate::kernel::{Kernel, LoadError};
 
@@ -28,7 +28,8 @@ pub fn resolve(kernel: &mut Kernel, root: &Root, table: &mut ExeTable) -> Result
 
 fn look(kernel: &mut Kernel, root: &Root, path: &Path) -> Result<Option<NodeFile>, LoadError> {
     let Ok(found) = root.open(path, OFlags::PATH) else { return Ok(None) };
-    if !fstat(&found).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile) {
+    let Ok(stat) = fstat(&found) else { return Ok(None) };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Ok(None);
     }
     let Ok(real) = canonical(&found) else { return Ok(None) };
@@ -37,5 +38,5 @@ fn look(kernel: &mut Kernel, root: &Root, path: &Path) -> Result<Option<NodeFile
         tracing::warn!(path = %path.display(), %error, "cannot open an allowed executable: it is not trusted");
         return Ok(None);
     }
-    Ok(Some(NodeFile { path: real, keys: answer.keys }))
+    Ok(Some(NodeFile { path: real, keys: answer.keys, id: Some(FileId::from(&stat)) }))
 }

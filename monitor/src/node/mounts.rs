@@ -17,6 +17,7 @@ pub struct Mounts {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {
+    id: u64,
     /// In the kernel's own encoding.
     dev: u32,
     /// The directory of the file system that is mounted.
@@ -55,6 +56,20 @@ impl Mounts {
         )
     }
 
+    /// The file system, and the path in it, of a path that was reached by a mount.
+    pub fn inside(&self, id: u64, seen: &Path) -> Option<(u32, PathBuf)> {
+        let mount = self.list.iter().find(|mount| mount.id == id)?;
+        let rest = seen.strip_prefix(&mount.point).ok()?;
+        let inside = if rest.as_os_str().is_empty() { mount.root.clone() } else { mount.root.join(rest) };
+        Some((mount.dev, inside))
+    }
+
+    /// Files that a network namespace is mounted on, and that keep it.
+    pub fn held_namespaces(&self) -> impl Iterator<Item = &Path> {
+        let held = self.list.iter().filter(|mount| mount.root.as_os_str().as_bytes().starts_with(b"net:["));
+        held.map(|mount| mount.point.as_path())
+    }
+
     /// Whether something is mounted exactly there.
     pub fn is_mount_point(&self, path: &Path) -> bool {
         self.list.iter().any(|mount| mount.point == path)
@@ -67,14 +82,16 @@ fn depth(path: &Path) -> usize {
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime …`
 fn mount(line: &[u8]) -> Option<Mount> {
-    let mut fields = line.split(|byte| *byte == b' ').skip(2);
+    let mut fields = line.split(|byte| *byte == b' ');
+    let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+    let mut fields = fields.skip(1);
     let (major, minor) = std::str::from_utf8(fields.next()?).ok()?.split_once(':')?;
     let (major, minor): (u32, u32) = (major.parse().ok()?, minor.parse().ok()?);
     if major >= 1 << 12 || minor >= 1 << 20 {
         return None;
     }
     let (root, point) = (path(fields.next()?), path(fields.next()?));
-    Some(Mount { dev: major << 20 | minor, root, point })
+    Some(Mount { id, dev: major << 20 | minor, root, point })
 }
 
 /// Blanks, tabs, newlines and backslashes are written as three octal digits.
@@ -123,6 +140,25 @@ mod tests {
         assert_eq!(on_node(30, "/@/x"), Some("/data disk/x".into()));
         assert_eq!(on_node(30, "/other/x"), None);
         assert_eq!(on_node(31, "/x"), None);
+    }
+
+    #[test]
+    fn paths_through_a_mount_are_found_in_its_file_system() {
+        let mounts = Mounts::parse(TEXT);
+        let inside = |id, path| mounts.inside(id, Path::new(path));
+        let (sda, manifests) = (8 << 20 | 1, "/etc/kubernetes/manifests");
+        assert_eq!(inside(22, "/etc/x"), Some((sda, "/etc/x".into())));
+        assert_eq!(inside(24, "/pods/x/host/a"), Some((sda, format!("{manifests}/a").into())));
+        assert_eq!(inside(24, "/pods/x/host"), Some((sda, manifests.into())));
+        assert_eq!(inside(24, "/elsewhere"), None);
+        assert_eq!(inside(99, "/etc/x"), None);
+    }
+
+    #[test]
+    fn files_that_hold_namespaces_are_known() {
+        let text = b"30 23 0:4 net:[4026532000] /run/netns/a rw - nsfs nsfs rw\n31 23 0:4 mnt:[5] /run/b rw - nsfs nsfs rw\n";
+        let mounts = Mounts::parse(text);
+        assert_eq!(mounts.held_namespaces().collect::<Vec<_>>(), [Path::new("/run/netns/a")]);
     }
 
     #[test]

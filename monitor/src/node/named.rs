@@ -10,15 +10,21 @@ use super::{Namespaces, Root};
 use crate::access::Actor;
 
 /// A file as stat(2) shows it, good for comparing two paths.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
-    dev: u64,
-    ino: u64,
+    pub dev: u64,
+    pub ino: u64,
+}
+
+impl From<&Stat> for FileId {
+    fn from(stat: &Stat) -> Self {
+        Self { dev: stat.st_dev, ino: stat.st_ino }
+    }
 }
 
 /// The file at a path of the node.
 pub fn file_id(root: &Root, path: &Path) -> Option<FileId> {
-    stat(root, path).map(|stat| id(&stat))
+    stat(root, path).map(|stat| FileId::from(&stat))
 }
 
 /// The socket at a path as the actor named it. In another mount namespace it can be found only while the actor lives.
@@ -31,13 +37,9 @@ pub fn socket_at(root: &Root, named: &[u8], actor: &Actor, node: Namespaces) -> 
         let root = Root::of_process(actor.pid).ok()?;
         stat(&root, &path)?
     };
-    (FileType::from_raw_mode(found.st_mode) == FileType::Socket).then(|| id(&found))
+    (FileType::from_raw_mode(found.st_mode) == FileType::Socket).then(|| FileId::from(&found))
 }
 
 fn stat(root: &Root, path: &Path) -> Option<Stat> {
     fstat(root.open(path, OFlags::PATH).ok()?).ok()
-}
-
-fn id(stat: &Stat) -> FileId {
-    FileId { dev: stat.st_dev, ino: stat.st_ino }
 }

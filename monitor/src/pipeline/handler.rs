@@ -8,6 +8,7 @@ use super::doors::{is_at, is_door};
 use super::health::{HEARTBEAT, Health};
 use super::held::Held;
 use super::repeats::{Due, Repeats};
+use super::since::{self, Since};
 use crate::access::{Access, Object, TargetId};
 use crate::clock::Clock;
 use crate::config::Rule;
@@ -15,10 +16,12 @@ use crate::decide::{ExeTable, control, decide};
 use crate::decode::{Decoded, Record, decode};
 use crate::emit::{EmitCounters, Emitter};
 use crate::enrich;
-use crate::event::{Context, Facts, Lifecycle};
+use crate::event::{Context, Facts, Lifecycle, SnapshotTaken};
 use crate::kernel::Kernel;
+use crate::memory;
 use crate::model::{Class, Severity};
 use crate::node;
+use crate::snapshot::{Holder, Snapshot, Wanted};
 use crate::verdict::{Reason, Verdict};
 use crate::watch::{Change, Keeper, State};
 
@@ -51,6 +54,9 @@ pub struct Handler {
     repeats: Repeats,
     canary: Canary,
     pub(super) alerts: u64,
+    pub(super) since: Since,
+    /// Violations that lasted since before the start.
+    pub(super) before: u64,
 }
 
 impl Handler {
@@ -71,6 +77,8 @@ impl Handler {
             repeats: Repeats::default(),
             canary: Canary::default(),
             alerts: 0,
+            since: Since::default(),
+            before: 0,
         };
         handler.look_at_addresses();
         handler.guard();
@@ -80,6 +88,7 @@ impl Handler {
     pub(super) fn record(&mut self, record: &[u8]) {
         match decode(record) {
             Ok(Record::Access(decoded)) => {
+                self.since.seen(&decoded.access);
                 self.held.opened(&decoded.access);
                 if let Some(due) = self.held.hold(decoded) {
                     self.access(&due);
@@ -131,23 +140,63 @@ impl Handler {
     }
 
     fn access_to(&mut self, id: TargetId, decoded: &Decoded) {
+        if let Some((class, facts, verdict)) = self.judge(id, decoded) {
+            self.emit(class, &decoded.access, facts, verdict);
+        }
+    }
+
+    /// What is to be said about an access; `None` if it is not one of a door.
+    fn judge(&mut self, id: TargetId, decoded: &Decoded) -> Option<(Class, Facts, Verdict)> {
         let access = &decoded.access;
         let Some(target) = self.keeper.target(id) else {
             tracing::error!(target = id.0, "a record names an unknown target");
             self.health.undecodable += 1;
-            return;
+            return None;
         };
         if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
-            return;
+            return None;
         }
         let facts =
             enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
         if !is_at(target, decoded, &facts.path) {
-            return;
+            return None;
         }
-        let Some(class) = self.keeper.owner(id, decoded, &facts).map(|target| target.class) else { return };
+        let class = self.keeper.owner(id, decoded, &facts)?.class;
         let verdict = self.decide(class, access);
-        self.emit(class, access, facts, verdict);
+        Some((class, facts, verdict))
+    }
+
+    /// Looks at who holds a door already.
+    pub(super) fn look_back(&mut self) {
+        let wanted = Wanted::new(&self.keeper, &self.exes, self.context.namespaces);
+        self.since = Since::begin(wanted);
+    }
+
+    /// Reports who held a door before the daemon began to watch.
+    pub(super) fn held_before(&mut self, snapshot: Snapshot) {
+        let Snapshot { holders, processes, unreadable, left_out, coverage_gaps } = snapshot;
+        let mut taken =
+            SnapshotTaken { processes, unreadable, left_out, coverage_gaps, ..SnapshotTaken::default() };
+        for Holder { decoded, count, errors } in holders {
+            if self.since.was_seen(&decoded.access) {
+                continue;
+            }
+            let Some((class, mut facts, verdict)) = self.judge(decoded.access.target, &decoded) else {
+                continue;
+            };
+            facts.errors.extend(errors);
+            let violates = verdict.is_violation();
+            *(if violates { &mut taken.violations } else { &mut taken.allowed }) += 1;
+            if violates || self.show_allowed {
+                let event = self.context.access(class, &decoded.access, facts, verdict);
+                self.emitter.emit(self.context.held(event, count));
+            }
+        }
+        self.before = taken.violations;
+        self.since = Since::default();
+        let message = since::message(&taken);
+        self.emitter.emit(self.context.lifecycle(Lifecycle::SnapshotTaken(taken), Severity::Info, message));
+        memory::trim();
     }
 
     fn emit(&mut self, class: Class, access: &Access, facts: Facts, verdict: Verdict) {

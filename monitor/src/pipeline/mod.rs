@@ -6,6 +6,7 @@ mod handler;
 mod health;
 mod held;
 mod repeats;
+mod since;
 pub mod started;
 
 use std::io;
@@ -26,6 +27,8 @@ const CHECK: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub alerts: u64,
+    /// Violations from before the start.
+    pub before: u64,
     pub emitted: EmitCounters,
 }
 
@@ -40,6 +43,7 @@ pub async fn run(
     tokio::pin!(closed);
     let mut check = interval_at(Instant::now() + CHECK, CHECK);
     check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    handler.look_back();
     let reason = loop {
         tokio::select! {
             reason = &mut stop => break reason,
@@ -48,12 +52,21 @@ pub async fn run(
                 ready?;
                 ring.drain(|record| handler.record(record));
             }
+            snapshot = handler.since.taken() => {
+                // What happened meanwhile was seen by the hooks, and is not to be told twice.
+                ring.drain_all(|record| handler.record(record));
+                handler.held_before(snapshot);
+            }
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(),
         }
     };
+    let snapshot = handler.since.last().await;
     ring.drain_all(|record| handler.record(record));
+    if let Some(snapshot) = snapshot {
+        handler.held_before(snapshot);
+    }
     handler.release(true);
     handler.report_repeats(true);
     handler.check_health();
@@ -61,5 +74,5 @@ pub async fn run(
     let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };
     let message = format!("stopping: {reason}; {alerts} alerts");
     handler.emitter.emit(handler.context.lifecycle(stopping, Severity::Info, message));
-    Ok(Summary { alerts, emitted: handler.finish() })
+    Ok(Summary { alerts, before: handler.before, emitted: handler.finish() })
 }

@@ -60,7 +60,10 @@ fn manifests_elsewhere(keeper: &Keeper) -> Option<String> {
 /// What a backend cannot see, whatever the kernel.
 fn gaps(backend: Backend) -> Vec<String> {
     let mut gaps = coverage::gaps(backend);
-    gaps.push("connections and open files from before the start".to_owned());
+    gaps.push(
+        "held since before the start other than by a descriptor: mapped, registered with io_uring, on its way"
+            .to_owned(),
+    );
     if backend == Backend::Syscall {
         gaps.push("opens whose descriptor another thread closes before the call returns".to_owned());
     }

@@ -69,6 +69,7 @@ impl Arming<'_> {
             self.plan.object(*key, self.id, WATCH_SELF);
             self.plan.paths.entry(*key).or_insert_with(|| path.to_owned());
         }
+        self.plan.id(&fd, &keys);
         self.plan.notices.push(Notice { fd, interest: Interest::Itself, keeps: keys });
         State::Armed
     }

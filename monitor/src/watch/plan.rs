@@ -2,9 +2,11 @@
 //! a difference.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, Watch};
+use rustix::fs::fstat;
 
 use super::arm::Arming;
 use super::notice::Notice;
@@ -12,7 +14,7 @@ use super::owner::nearest_first;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
 use crate::model::Class;
-use crate::node::{Mounts, Root};
+use crate::node::{FileId, Mounts, Root};
 use crate::target::{Target, What};
 
 /// Whether a target is watched.
@@ -30,6 +32,8 @@ pub struct Plan {
     pub states: Vec<State>,
     /// Paths on the node of the files known by their object.
     pub paths: HashMap<ObjectKey, PathBuf>,
+    /// What stat(2) shows of those objects, which is not always what the kernel holds.
+    pub ids: HashMap<FileId, ObjectKey>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
     /// Where the path of a target really leads, if through a symbolic link.
@@ -91,6 +95,13 @@ impl Plan {
         }
         if watch.target == target {
             watch.flags |= flags;
+        }
+    }
+
+    /// Remembers as what else an object is known.
+    pub(super) fn id(&mut self, fd: &OwnedFd, keys: &[ObjectKey]) {
+        if let (Ok(stat), Some(key)) = (fstat(fd), keys.first()) {
+            self.ids.entry(FileId::from(&stat)).or_insert(*key);
         }
     }
 

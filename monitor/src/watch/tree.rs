@@ -46,6 +46,7 @@ impl Arming<'_> {
             self.plan.object(*key, self.id, WATCH_TREE);
             self.plan.paths.entry(*key).or_insert_with(|| base.to_owned());
         }
+        self.plan.id(&dir, &keys);
         let mut walk =
             Walk { base, pattern, room: FILES_MAX, others: FILES_MAX, directories: DIRECTORIES_MAX };
         let depth = pattern.map_or(TREE_DEPTH, Pattern::depth);
@@ -106,7 +107,10 @@ impl Arming<'_> {
         let room = if fits { &mut walk.room } else { &mut walk.others };
         let Some(left) = room.checked_sub(1) else { return Ok(()) };
         *room = left;
-        let (_, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let (opened, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        if let Ok(opened) = &opened {
+            self.plan.id(opened, &keys);
+        }
         for key in keys {
             if fits {
                 self.plan.object(key, self.id, WATCH_SELF);

@@ -143,7 +143,7 @@ fn output_file() -> Result<()> {
     ensure!(mode == 0o600, "mode {mode:o}");
     let lines = fs::read_to_string(&output)?;
     let events: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    ensure!(events.len() == 2, "{events:#?}");
+    ensure!(events.len() == 3, "{events:#?}");
     expect(&events[0], &json!({"seq": 1, "lifecycle": {"state": "started"}}))
 }
 

@@ -16,6 +16,7 @@ mod policy;
 mod ports;
 mod real;
 mod selftest;
+mod snapshot;
 mod sockets;
 mod takeover;
 mod uring;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Trial> {
         ways::all(),
         selftest::all(),
         lifecycle::all(),
+        snapshot::all(),
         commands::all(),
         bad_input::all(),
         real::all(),

@@ -83,7 +83,7 @@ fn expected_is_silent() -> Result<()> {
     }
     daemon.silent_until(|| scene.read_with(&other), &json!({"process": {"exe": other}}))?;
     let events = daemon.finish()?;
-    ensure!(events.len() == 3, "started, the marker and stopping, and not {events:#?}");
+    ensure!(events.len() == 4, "started, the snapshot, the marker and stopping, and not {events:#?}");
     Ok(())
 }
 
@@ -101,7 +101,7 @@ fn show_allowed() -> Result<()> {
         }),
     )?;
     let events = daemon.finish()?;
-    ensure!(events.len() == 3, "started, allowed and stopping, and not {events:#?}");
+    ensure!(events.len() == 4, "started, the snapshot, allowed and stopping, and not {events:#?}");
     Ok(())
 }
 

@@ -9,8 +9,9 @@ use super::cpio::Archive;
 use super::kernel::Kernel;
 use crate::command;
 
-/// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs), machines elsewhere (tun).
-const WANTED: [&str; 6] = ["overlay", "loop", "ext4", "btrfs", "veth", "tun"];
+/// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs), machines elsewhere (tun), lists of
+/// sockets (the diag ones).
+const WANTED: [&str; 8] = ["overlay", "loop", "ext4", "btrfs", "veth", "tun", "tcp_diag", "unix_diag"];
 
 /// guest-init loads what is in this list, line by line.
 const LIST: &str = "/modules/load.list";

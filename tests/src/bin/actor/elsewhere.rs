@@ -1,6 +1,7 @@
 //! Another machine: a TCP stack of its own at the far end of a tunnel. This kernel has no socket of it.
 
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ const HERE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
 const THERE: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 2);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Listens on a port and lets the other machine connect to it. Meant for a network namespace of its own.
-pub fn connects_to(port: u16) -> Result<()> {
+/// Listens on a port and lets the other machine connect to it. Returns this end. Meant for a network namespace of its own.
+pub fn connects_to(port: u16) -> Result<Vec<OwnedFd>> {
     let mut device = TunTapInterface::new("tun0", Medium::Ip).context("unsupported: tunnels")?;
     ip(&["addr", "add", &format!("{HERE}/24"), "dev", "tun0"])?;
     ip(&["link", "set", "tun0", "up"])?;
@@ -36,7 +37,7 @@ pub fn connects_to(port: u16) -> Result<()> {
     loop {
         interface.poll(Time::now(), &mut device, &mut sockets);
         match listener.accept() {
-            Ok(_connection) => return Ok(()),
+            Ok((connection, _)) => return Ok(vec![connection.into()]),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) => return Err(error.into()),
         }

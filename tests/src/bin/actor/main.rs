@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 mod elsewhere;
 mod files;
+mod hold;
 mod sockets;
 mod takeover;
 mod uring;
@@ -53,7 +54,8 @@ fn act(args: &[&str]) -> Result<()> {
         ["traced", rest @ ..] => takeover::traced().and_then(|()| act(rest)),
         ["uring-open", how, path] => uring::open(how, path),
         ["uring-connect", how, path] => uring::connect(how, path),
-        ["elsewhere", port] => elsewhere::connects_to(port.parse()?),
+        ["elsewhere", port] => elsewhere::connects_to(port.parse()?).map(drop),
+        ["hold", rest @ ..] => hold::act(rest),
         ["file", rest @ ..] => files::act(rest),
         ["unix-how", how, path] => sockets::unix(how, path),
         ["tcp-how", how, address] => sockets::tcp(how, address),
