@@ -23,6 +23,7 @@ pub struct TestPrograms {
     pub e2e: PathBuf,
     pub actor: PathBuf,
     pub guest_init: PathBuf,
+    pub bench: PathBuf,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -46,7 +47,12 @@ pub fn daemon(release: bool) -> Result<PathBuf> {
 pub fn test_programs() -> Result<TestPrograms> {
     command::run(static_build("e2e").args(["--package=tests", "--bins"]))?;
     let program = |name| product("e2e", name);
-    Ok(TestPrograms { e2e: program("e2e")?, actor: program("actor")?, guest_init: program("guest-init")? })
+    Ok(TestPrograms {
+        e2e: program("e2e")?,
+        actor: program("actor")?,
+        guest_init: program("guest-init")?,
+        bench: program("bench")?,
+    })
 }
 
 /// Static, because the same file is copied to nodes and guests with any libc or none.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod build;
 mod cargo;
 mod command;
@@ -39,6 +40,8 @@ enum Command {
     Vm(vm::Args),
     /// Run the end-to-end tests on this machine
     E2e(e2e::Args),
+    /// Measure what the daemon costs, beside its budgets
+    Bench(bench::Args),
     /// Give the code that reads hostile bytes many of them
     Fuzz(fuzz::Args),
     /// Check formatting, lints, kernel programs and dependencies
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Vm(args) => vm::run(&args),
         Command::E2e(args) => e2e::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
     };

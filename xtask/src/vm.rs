@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
+use self::initramfs::Job;
 use self::kernel::Series;
 use crate::build::TestPrograms;
 use crate::report::{self, Tally};
@@ -118,21 +119,50 @@ const ANY_KERNEL: [&str; 5] = ["bad_input", "commands", "keys", "lifecycle", "po
 type Outcome = (Option<Tally>, Option<i32>, String);
 
 fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) -> Result<Outcome> {
-    let kernel = kernel::get(series)?;
-    let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
     let mut arguments = [&[report::PLAIN.to_owned()], args.filter.as_slice()].concat();
     if args.filter.is_empty() && series.name != NEWEST {
         arguments.extend(ANY_KERNEL.iter().flat_map(|subject| ["--skip".to_owned(), format!("{subject}::")]));
     }
-    initramfs::write(&archive, &kernel, bypassd, programs, &arguments)?;
+    let job = Job { program: "/bin/e2e", arguments, files: Vec::new() };
+    let (exit_code, output) = boot_with(series, &job, args.trace, bypassd, programs)?;
+    Ok((Tally::read(&output), exit_code, output))
+}
+
+/// The job's exit code, if it came to its end, and what it wrote.
+fn boot_with(
+    series: &Series,
+    job: &Job,
+    trace: bool,
+    bypassd: &Path,
+    programs: &TestPrograms,
+) -> Result<(Option<i32>, String)> {
+    let kernel = kernel::get(series)?;
+    let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
+    initramfs::write(&archive, &kernel, bypassd, programs, job)?;
     let log = log_path(series)?;
-    boot::boot(&kernel.image, &archive, &log, args.trace)?;
+    boot::boot(&kernel.image, &archive, &log, trace)?;
     fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
     let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
     let output = String::from_utf8_lossy(&console).replace('\r', "");
     let exit_code =
         output.lines().rev().find_map(|line| line.strip_prefix("guest-init: exit code ")?.parse().ok());
-    Ok((Tally::read(&output), exit_code, output))
+    Ok((exit_code, output))
+}
+
+/// Runs the benchmarks in a guest and returns what they wrote.
+pub fn bench(
+    bypassd: &Path,
+    programs: &TestPrograms,
+    empty: &Path,
+    arguments: Vec<String>,
+) -> Result<String> {
+    let [series] = Choice::V6_12.series() else { bail!("no kernel to measure on") };
+    let files = vec![("/bin/bench", programs.bench.clone()), ("/bin/empty.bpf.o", empty.to_owned())];
+    let job = Job { program: "/bin/bench", arguments, files };
+    match boot_with(series, &job, false, bypassd, programs)? {
+        (Some(0), output) => Ok(output),
+        (_, output) => bail!("the benchmarks in the guest failed:\n{}", report::failures(&output)),
+    }
 }
 
 fn log_path(series: &Series) -> Result<std::path::PathBuf> {

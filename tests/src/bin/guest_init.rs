@@ -1,4 +1,4 @@
-//! A guest's PID 1: makes it a small node, runs the end-to-end tests, says how they ended, powers off.
+//! A guest's PID 1: makes it a small node, runs the end-to-end tests or what else is asked for, says how that ended, powers off.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -113,9 +113,10 @@ fn up(interface: &str) -> Result<()> {
 }
 
 fn run_tests() -> Result<i32> {
-    let arguments = fs::read_to_string("/etc/e2e.args").context("cannot read the tests' arguments")?;
-    let mut tests = Command::new("/bin/e2e");
-    tests.args(arguments.lines()).envs(ENVIRONMENT);
+    let job = fs::read_to_string("/etc/guest.job").context("cannot read what to run")?;
+    let mut words = job.lines();
+    let mut tests = Command::new(words.next().context("nothing to run")?);
+    tests.args(words).envs(ENVIRONMENT);
     let child = tests.spawn().context("cannot start the tests")?;
     reap_until(i32::try_from(child.id())?)
 }

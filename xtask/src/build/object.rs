@@ -10,11 +10,20 @@ use crate::{command, paths};
 
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Always optimised: the verifier refuses what an unoptimised build makes.
 pub fn build() -> Result<PathBuf> {
+    build_one("bypassd-ebpf")
+}
+
+/// What the benchmarks compare with; it is in no other program.
+pub fn build_empty() -> Result<PathBuf> {
+    build_one("empty-ebpf")
+}
+
+/// Always optimised: the verifier refuses what an unoptimised build makes.
+fn build_one(name: &str) -> Result<PathBuf> {
     let dir = paths::target()?.join("bpf");
-    command::run(cargo("build", &dir, &[])?.arg("--release"))?;
-    let object = dir.join(TARGET).join("release/bypassd-ebpf");
+    command::run(cargo("build", &dir, &[])?.arg("--release").arg(format!("--bin={name}")))?;
+    let object = dir.join(TARGET).join("release").join(name);
     if !object.is_file() {
         bail!("the kernel programs' build left no {}", object.display());
     }
@@ -24,7 +33,7 @@ pub fn build() -> Result<PathBuf> {
 /// Own directory as well: other flags would rebuild `core` at every change between checking and building.
 pub fn check(toolchain_command: &str) -> Result<()> {
     let dir = paths::target()?.join("bpf-lint");
-    command::run(&mut cargo(toolchain_command, &dir, &["-Dwarnings"])?)
+    command::run(cargo(toolchain_command, &dir, &["-Dwarnings"])?.arg("--bins"))
 }
 
 fn cargo(subcommand: &str, dir: &Path, extra: &[&str]) -> Result<Command> {
@@ -33,7 +42,7 @@ fn cargo(subcommand: &str, dir: &Path, extra: &[&str]) -> Result<Command> {
     flags.extend(extra);
     let mut cargo = Toolchain::required()?.cargo();
     cargo
-        .args([subcommand, "--quiet", "--package=monitor-ebpf", "--bin=bypassd-ebpf"])
+        .args([subcommand, "--quiet", "--package=monitor-ebpf"])
         .args(["--target", TARGET, "-Zbuild-std=core", "--target-dir"])
         .arg(dir)
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))

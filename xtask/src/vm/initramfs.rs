@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -28,13 +28,15 @@ const ETC: [(&str, &str); 6] = [
     ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
 ];
 
-pub fn write(
-    file: &Path,
-    kernel: &Kernel,
-    bypassd: &Path,
-    programs: &TestPrograms,
-    arguments: &[String],
-) -> Result<()> {
+/// What the guest is there to do.
+pub struct Job {
+    pub program: &'static str,
+    pub arguments: Vec<String>,
+    /// What it needs besides, by path in the guest.
+    pub files: Vec<(&'static str, PathBuf)>,
+}
+
+pub fn write(file: &Path, kernel: &Kernel, bypassd: &Path, programs: &TestPrograms, job: &Job) -> Result<()> {
     let mut archive = Archive::default();
     archive.console();
     for path in DIRECTORIES {
@@ -46,8 +48,8 @@ pub fn write(
     for (path, content) in ETC {
         archive.text(path, content);
     }
-    archive
-        .text("/etc/e2e.args", arguments.iter().map(|argument| format!("{argument}\n")).collect::<String>());
+    let words = [&[job.program.to_owned()], job.arguments.as_slice()].concat();
+    archive.text("/etc/guest.job", words.iter().map(|word| format!("{word}\n")).collect::<String>());
     add_busybox(&mut archive)?;
     for name in NODE_PROGRAMS {
         add_program(&mut archive, name)?;
@@ -56,6 +58,9 @@ pub fn write(
     archive.program("/bin/e2e", read(&programs.e2e)?);
     archive.program("/bin/actor", read(&programs.actor)?);
     archive.program("/init", read(&programs.guest_init)?);
+    for (name, file) in &job.files {
+        archive.program(name, read(file)?);
+    }
     modules::add(&mut archive, kernel)?;
 
     let failed = || format!("cannot write {}", file.display());
