@@ -9,6 +9,7 @@ use crate::{cargo, command, paths};
 
 mod elf;
 pub mod object;
+mod strip;
 
 #[derive(clap::Args)]
 pub struct Args {

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::strip;
 use crate::toolchain::Toolchain;
 use crate::{command, paths};
 
@@ -27,7 +28,7 @@ fn build_one(name: &str) -> Result<PathBuf> {
     if !object.is_file() {
         bail!("the kernel programs' build left no {}", object.display());
     }
-    Ok(object)
+    strip::debug_information(&object)
 }
 
 /// Own directory as well: other flags would rebuild `core` at every change between checking and building.
