@@ -39,8 +39,10 @@ const fn connection(id: &'static str, door: Door, act: Act) -> Way {
     Way { id, door, action: Action::Connect, may_be_refused: false, act }
 }
 
-const fn if_possible(way: Way) -> Way {
-    Way { may_be_refused: true, ..way }
+impl Way {
+    const fn if_possible(self) -> Self {
+        Self { may_be_refused: true, ..self }
+    }
 }
 
 pub const WAYS: &[Way] = &[
@@ -50,7 +52,7 @@ pub const WAYS: &[Way] = &[
     file("open.symlink", Action::Open, through_symlink),
     file("open.symlinked_directory", Action::Open, through_symlinked_directory),
     file("open.hard_link", Action::Open, through_hard_link),
-    if_possible(file("open.bind_directory", Action::Open, through_bind_mount)),
+    file("open.bind_directory", Action::Open, through_bind_mount).if_possible(),
     file("open.proc_root", Action::Open, |place| read(&below_proc_root(&place.inside()))),
     file("change.rename_in", Action::Rename, |place| {
         timed(|| fs::rename(place.outside(), place.new_inside()))
@@ -74,8 +76,8 @@ pub const WAYS: &[Way] = &[
         timed(|| fs::set_permissions(place.inside(), Permissions::from_mode(0o600)))
     }),
     file("change.chown", Action::Chown, |place| timed(|| chown(place.inside(), Some(0), Some(0)))),
-    if_possible(file("change.setxattr", Action::Setxattr, attribute)),
-    if_possible(file("mount.tmpfs", Action::Mount, cover)),
+    file("change.setxattr", Action::Setxattr, attribute).if_possible(),
+    file("mount.tmpfs", Action::Mount, cover).if_possible(),
     connection("unix.stream", Door::Runtime, |place| timed(|| UnixStream::connect(place.socket()))),
     connection("unix.symlink", Door::Runtime, |place| {
         symlink(place.socket(), place.new_outside())?;
@@ -84,10 +86,11 @@ pub const WAYS: &[Way] = &[
     connection("tcp.connect", Door::Datastore, |place| {
         timed(|| TcpStream::connect((Ipv4Addr::LOCALHOST, place.port)))
     }),
-    if_possible(connection("tcp.mapped", Door::Datastore, |place| {
+    connection("tcp.mapped", Door::Datastore, |place| {
         timed(|| TcpStream::connect((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), place.port)))
-    })),
-    if_possible(connection("tcp.fast_open", Door::Datastore, fast_open)),
+    })
+    .if_possible(),
+    connection("tcp.fast_open", Door::Datastore, fast_open).if_possible(),
 ];
 
 fn timed<T>(access: impl FnOnce() -> io::Result<T>) -> io::Result<u64> {
