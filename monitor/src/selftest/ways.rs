@@ -19,7 +19,7 @@ use crate::model::Action;
 /// Does it, and returns the time just before, in nanoseconds since boot.
 type Act = fn(&Place) -> io::Result<u64>;
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Way {
     /// As in the table of coverage.
     pub id: &'static str,

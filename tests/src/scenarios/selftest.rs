@@ -177,7 +177,8 @@ fn scenes() -> BTreeSet<PathBuf> {
     ["/run", "/dev/shm", "/tmp"]
         .iter()
         .filter_map(|parent| fs::read_dir(parent).ok())
-        .flat_map(|entries| entries.flatten())
+        .flatten()
+        .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.to_string_lossy().contains("/bypassd-selftest-"))
         .collect()
