@@ -24,7 +24,7 @@ pub fn measure(effort: Effort) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (file, watched) = (deep_file(dir.path())?, dir.path().join("watched"));
     std::fs::create_dir(&watched)?;
-    let open = || (0..count).try_for_each(|_| Ok::<_, anyhow::Error>(drop(File::open(&file)?)));
+    let open = || (0..count).try_for_each(|_| File::open(&file).map(drop).map_err(anyhow::Error::from));
     let _stats = enable_stats(Stats::RunTime)?;
     let (mut ratios, mut empty, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
