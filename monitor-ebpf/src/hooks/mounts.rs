@@ -87,16 +87,23 @@ fn unmounted<A: Arguments>(ctx: &A) {
     let mnt = ctx.pointer(0);
     let mount = container(mnt, Field::MountVfsmount);
     let dentry = Probe::pointer(mount, Field::MountMountpoint);
-    let Some(matched) = covered::<Probe>(dentry) else { return };
-    news::mounted();
     let root = Probe::pointer(mnt, Field::VfsmountRoot);
+    // What is covered, or if the daemon no longer looks for that what covers it.
+    let (matched, known) = match covered::<Probe>(dentry) {
+        Some(matched) => (matched, dentry),
+        None => match covered::<Probe>(root) {
+            Some(matched) => (matched, root),
+            None => return,
+        },
+    };
+    news::mounted();
     let found = Found { tag: TAG_MOUNT, matched, same: Same::NEVER, mnt, dentry: root };
     let above = Probe::pointer(mount, Field::MountParent);
     let parent = address(above, Field::MountVfsmount);
     capture::access_with(
         Hook::SbUmount,
         &found,
-        |object| describe(object, parent, dentry, 1, 0),
+        |object| describe(object, parent, known, 1, 0),
         |_, scratch| {
             let kind = Probe::pointer(Probe::pointer(mnt, Field::VfsmountSb), Field::SbType);
             scratch.name_section(SECTION_FSTYPE, Probe::pointer(kind, Field::FsTypeName));
