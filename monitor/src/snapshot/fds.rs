@@ -29,6 +29,8 @@ pub(super) struct Fds<'a> {
     sockets: &'a Sockets,
     /// The device that sockets are on.
     sockfs: u64,
+    /// Of the process that is looked at; not known before it matters.
+    mount_namespace: Option<u32>,
     mounts: HashMap<u32, Mounts>,
     /// Who listens on a watched socket.
     listening: HashMap<ObjectKey, Vec<u32>>,
@@ -46,11 +48,19 @@ pub(super) struct Found {
 impl<'a> Fds<'a> {
     pub(super) fn new(wanted: &'a Wanted, sockets: &'a Sockets) -> io::Result<Self> {
         let sockfs = fstat(&UnixDatagram::unbound()?)?.st_dev;
-        Ok(Self { wanted, sockets, sockfs, mounts: HashMap::new(), listening: HashMap::new() })
+        Ok(Self {
+            wanted,
+            sockets,
+            sockfs,
+            mount_namespace: None,
+            mounts: HashMap::new(),
+            listening: HashMap::new(),
+        })
     }
 
     pub(super) fn of(&mut self, process: &Process) -> Found {
         let mut found = Found::default();
+        self.mount_namespace = None;
         for task in tables::tasks(process) {
             let mut uses = Uses::default();
             let dir = match open_table(process, task) {
@@ -151,7 +161,8 @@ impl<'a> Fds<'a> {
     }
 
     fn mounts_of(&mut self, process: &Process) -> Option<&Mounts> {
-        let namespace = process.namespace("mnt")?;
+        let namespace = self.mount_namespace.or_else(|| process.namespace("mnt"))?;
+        self.mount_namespace = Some(namespace);
         if namespace == self.wanted.node.mnt {
             return Some(&self.wanted.mounts);
         }
