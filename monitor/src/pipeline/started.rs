@@ -38,6 +38,11 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
     }
     started.coverage_gaps.extend(manifests_elsewhere(keeper));
     started.coverage_gaps.extend(proofs.missing());
+    if chosen.backend == Backend::Syscall && !started.hooks.iter().any(|hook| hook == "io_uring_complete") {
+        started
+            .coverage_gaps
+            .push("io_uring: this kernel does not tell which request is complete".to_owned());
+    }
     if !kernel.identity().sees_node_processes() {
         started
             .coverage_gaps
