@@ -82,6 +82,7 @@ impl Keeper {
         let mut new = plan(kernel, &self.root, &self.targets, &self.inbound)?;
         let kept = self.notices.set(std::mem::take(&mut new.notices));
         self.keep(&kept, &mut new);
+        new.keep_above(&mut self.plan);
         kernel.watch(&new.desired)?;
         self.settle(kernel, news, started)?;
         let changes = (0..)

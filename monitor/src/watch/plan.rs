@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, Watch};
 use rustix::fs::fstat;
@@ -50,6 +51,8 @@ pub struct Plan {
 pub struct Above {
     pub path: PathBuf,
     pub targets: Vec<u32>,
+    /// When it was last found there.
+    pub found: Instant,
 }
 
 /// Marks an entry of the map of objects that is not a target itself.
@@ -116,13 +119,37 @@ impl Plan {
     /// Adds a directory above a target.
     pub(super) fn above(&mut self, dir: ObjectKey, path: &Path, target: u32) {
         self.desired.ancestors.entry(dir).or_insert(target);
-        let above =
-            self.above.entry(dir).or_insert_with(|| Above { path: path.to_owned(), targets: Vec::new() });
+        let above = self.above.entry(dir).or_insert_with(|| Above {
+            path: path.to_owned(),
+            targets: Vec::new(),
+            found: Instant::now(),
+        });
         if !above.targets.contains(&target) {
             above.targets.push(target);
         }
     }
 }
+
+impl Plan {
+    /// A directory that was above a target a moment ago may be so again before the next plan: it was renamed and comes back, or what
+    /// covered it goes.
+    pub(super) fn keep_above(&mut self, old: &mut Self) {
+        for (dir, above) in old.above.drain() {
+            let room = self.above.len() < MOST_ABOVE;
+            if room && above.found.elapsed() < KEPT && !self.above.contains_key(&dir) {
+                if let Some(target) = above.targets.first() {
+                    self.desired.ancestors.entry(dir).or_insert(*target);
+                }
+                self.above.insert(dir, above);
+            }
+        }
+    }
+}
+
+/// How long a directory counts that is no longer above a target.
+const KEPT: Duration = Duration::from_secs(60);
+/// With those that are kept. Whoever makes such directories all the time must not fill the kernel's table.
+const MOST_ABOVE: usize = 256;
 
 #[cfg(test)]
 mod tests {
