@@ -140,7 +140,7 @@ fn mount_over() -> Result<()> {
     )?;
     expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": dir.join("a.yaml")}}))?;
     scene
-        .causes("umount manifests", &json!({"action": "umount", "target": {"type": "mount", "path": dir}}))?;
+        .causes("umount -l manifests", &json!({"action": "umount", "target": {"type": "mount", "path": dir}}))?;
     let line = format!("{} open manifests/etcd.yaml r", actor.display());
     scene.causes(&line, &json!({"action": "open", "target": {"path": dir.join("etcd.yaml")}}))?;
     scene.daemon.finish().map(drop)
@@ -161,7 +161,7 @@ fn mount_over_ancestor() -> Result<()> {
     // Whether the directory's making is seen depends on when the daemon looks; the file's is seen always.
     let made = dir.join("manifests/a.yaml");
     scene.daemon.wait_for("the file", |event| at(event, "/target/path") == &json!(made))?;
-    shell(&format!("cd /; umount {}", dir.display()))?;
+    shell(&format!("cd /; umount -l {}", dir.display()))?;
     scene.daemon.wait_for("the end of the mount", |event| {
         at(event, "/action") == "umount" && at(event, "/target/path") == &json!(dir)
     })?;

@@ -235,7 +235,7 @@ pub const WAYS: &[Way] = &[
     ),
     shell!(
         "mount.umount",
-        "mount -t tmpfs none above/manifests; exec umount above/manifests",
+        "mount -t tmpfs none above/manifests; exec umount -l above/manifests",
         |scene| mount(scene, "umount", "above/manifests")
     ),
     actor!("unix.stream", |scene| ["unix", scene.path("runtime.sock")], unix),
