@@ -139,8 +139,10 @@ fn mount_over() -> Result<()> {
                 "target": {"class": "static_pod_manifest", "type": "mount", "path": dir, "fstype": "tmpfs", "source": "none"}}),
     )?;
     expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": dir.join("a.yaml")}}))?;
-    scene
-        .causes("umount -l manifests", &json!({"action": "umount", "target": {"type": "mount", "path": dir}}))?;
+    scene.causes(
+        "umount -l manifests",
+        &json!({"action": "umount", "target": {"type": "mount", "path": dir}}),
+    )?;
     let line = format!("{} open manifests/etcd.yaml r", actor.display());
     scene.causes(&line, &json!({"action": "open", "target": {"path": dir.join("etcd.yaml")}}))?;
     scene.daemon.finish().map(drop)

@@ -233,11 +233,9 @@ pub const WAYS: &[Way] = &[
         |scene| ["file", "open-tree", scene.path("upper"), scene.path("above/manifests")],
         |scene| mount(scene, "mount", "above/manifests")
     ),
-    shell!(
-        "mount.umount",
-        "mount -t tmpfs none above/manifests; exec umount -l above/manifests",
-        |scene| mount(scene, "umount", "above/manifests")
-    ),
+    shell!("mount.umount", "mount -t tmpfs none above/manifests; exec umount -l above/manifests", |scene| {
+        mount(scene, "umount", "above/manifests")
+    }),
     actor!("unix.stream", |scene| ["unix", scene.path("runtime.sock")], unix),
     actor!("unix.nonblocking", |scene| ["unix-how", "nonblocking", scene.path("runtime.sock")], unix),
     shell!("unix.symlink", "ln -sf runtime.sock link.sock; exec {actor} unix link.sock", unix),
