@@ -1,13 +1,15 @@
 //! Is this object watched? Objects are compared as the kernel holds them, never by the path an actor named.
 
 use core::num::NonZeroU64;
+use core::ptr;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_abi::fields::Field;
+use monitor_abi::probe::Gate;
 use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR};
 use monitor_abi::watch::{
     NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch,
-    filter_slot,
+    device_bit, filter_slot,
 };
 
 use crate::maps::{ANCESTORS, GATE, NAMES, OBJECTS, PORTS};
@@ -16,8 +18,29 @@ use crate::reader::{Kernel, Probe, Reader};
 /// The inode as a map key.
 #[inline(always)]
 pub fn key<R: Reader>(inode: Kernel) -> ObjectKey {
-    let superblock = R::pointer(inode, Field::InodeSb);
-    ObjectKey::new(R::read(superblock, Field::SbDev), R::read(inode, Field::InodeIno))
+    identify::<R>(inode).0
+}
+
+/// A superblock and the device it stands for.
+#[derive(Clone, Copy)]
+pub struct Device {
+    superblock: Kernel,
+    number: u32,
+}
+
+/// The inode as a map key, and the device it is on.
+#[inline(always)]
+pub fn identify<R: Reader>(inode: Kernel) -> (ObjectKey, Device) {
+    let [superblock, number] = R::words(inode, [Field::InodeSb, Field::InodeIno]);
+    let device = Device::of::<R>(superblock as Kernel);
+    (ObjectKey::new(device.number, number), device)
+}
+
+impl Device {
+    #[inline(always)]
+    fn of<R: Reader>(superblock: Kernel) -> Self {
+        Self { superblock, number: R::read(superblock, Field::SbDev) }
+    }
 }
 
 /// A watch that matched.
@@ -65,7 +88,11 @@ impl Match {
 
 #[inline(always)]
 pub fn lookup(key: &ObjectKey) -> Option<Watch> {
-    let gate = GATE.get(0)?;
+    look_through(GATE.get(0)?, key)
+}
+
+#[inline(always)]
+fn look_through(gate: &Gate, key: &ObjectKey) -> Option<Watch> {
     let (word, bit) = filter_slot(key);
     if gate.filter.get(word)? & bit == 0 {
         return None;
@@ -77,13 +104,14 @@ pub fn lookup(key: &ObjectKey) -> Option<Watch> {
 /// The target of a file: by its inode, which no second name, mount or handle changes; else by the directories above it.
 #[inline(always)]
 pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
-    known::<R>(inode).or_else(|| above::<R>(dentry))
+    let (key, device) = identify::<R>(inode);
+    known(&key).or_else(|| above_on::<R>(dentry, device))
 }
 
 /// The target of an object that is watched itself.
 #[inline(always)]
-pub fn known<R: Reader>(inode: Kernel) -> Option<Match> {
-    let watch = lookup(&key::<R>(inode))?;
+pub fn known(key: &ObjectKey) -> Option<Match> {
+    let watch = lookup(key)?;
     let wanted = watch.flags & (WATCH_SELF | WATCH_TREE) != 0;
     wanted.then_some(Match::new(watch.target, 0, 0))
 }
@@ -91,16 +119,36 @@ pub fn known<R: Reader>(inode: Kernel) -> Option<Match> {
 /// The target of a directory entry by the directories above it, whether or not anything is there.
 #[inline(always)]
 pub fn above<R: Reader>(dentry: Kernel) -> Option<Match> {
-    let mut child = dentry;
+    above_on::<R>(dentry, Device { superblock: ptr::null(), number: 0 })
+}
+
+/// The same when the object's device is known, which on overlayfs need not be that of its directory entry.
+#[inline(always)]
+pub fn above_on<R: Reader>(dentry: Kernel, device: Device) -> Option<Match> {
+    let gate = GATE.get(0)?;
+    let [parent, superblock] = R::words(dentry, [Field::DentryParent, Field::DentrySb]);
+    let (mut child, mut parent) = (dentry, parent as Kernel);
+    // No directory above is on another device: mounts are not among them.
+    let device = if superblock as Kernel == device.superblock {
+        device
+    } else {
+        Device::of::<R>(superblock as Kernel)
+    };
+    if gate.devices & device_bit(device.number) == 0 {
+        return None;
+    }
     for depth in 0..TREE_DEPTH {
-        let parent = R::pointer(child, Field::DentryParent);
         if parent == child {
             return None;
         }
-        if let Some(found) = inside::<R>(child, parent, WATCH_TREE, depth) {
+        let [next, inode] = R::words(parent, [Field::DentryParent, Field::DentryInode]);
+        let dir = ObjectKey::new(device.number, R::read(inode as Kernel, Field::InodeIno));
+        if let Some(watch) = look_through(gate, &dir)
+            && let Some(found) = through(watch, dir, child, WATCH_TREE, depth)
+        {
             return Some(found);
         }
-        child = parent;
+        (child, parent) = (parent, next as Kernel);
     }
     None
 }
@@ -130,7 +178,11 @@ pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
 #[inline(always)]
 pub fn inside<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
     let dir = key::<R>(R::pointer(parent, Field::DentryInode));
-    let watch = lookup(&dir)?;
+    through(lookup(&dir)?, dir, child, flags, depth)
+}
+
+#[inline(always)]
+fn through(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) -> Option<Match> {
     if watch.flags & WATCH_NAMES != 0
         && let Some(target) = name(dir, child)
     {

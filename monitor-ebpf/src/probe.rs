@@ -8,6 +8,8 @@ use crate::watch::{FILTER_WORDS, ObjectKey};
 pub struct Gate {
     /// See [`crate::watch::filter_slot`].
     pub filter: [u64; FILTER_WORDS],
+    /// The same for devices with watched directories: see [`crate::watch::device_bit`].
+    pub devices: u64,
     /// The daemon's probing thread while it waits for an answer, else zero.
     pub armed: u32,
     pub pad: u32,
@@ -15,7 +17,7 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { filter: [0; FILTER_WORDS], armed: 0, pad: 0 }
+        Self { filter: [0; FILTER_WORDS], devices: 0, armed: 0, pad: 0 }
     }
 }
 
@@ -77,7 +79,7 @@ pub const PROBE_UNIX: u32 = 1 << 1;
 /// A TCP connection was begun; the port is the destination's.
 pub const PROBE_INET: u32 = 1 << 2;
 
-const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 8);
+const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 16);
 const _: () = assert!(size_of::<News>() == 8);
 const _: () = assert!(size_of::<Own>() == 48);
 const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());

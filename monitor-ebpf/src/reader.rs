@@ -4,9 +4,10 @@
 //! the only way that works under lockdown=confidentiality. It needs a pointer the verifier knows the type of, which
 //! fentry and BTF tracepoints hand out. [`Probe`] works on any address.
 
+use core::mem::MaybeUninit;
 use core::ptr;
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
 use monitor_abi::fields::{ABSENT, Field};
 
 /// Address of a kernel structure.
@@ -30,6 +31,19 @@ pub fn has(field: Field) -> bool {
     offset(field) != ABSENT
 }
 
+/// Whether the kernel has a helper for the current task with its type: 5.11 and later, found out by the daemon.
+#[unsafe(no_mangle)]
+static TYPED_TASK: u8 = 0;
+
+/// The current task for [`Typed`]. The verifier does not look at a call that the frozen value rules out.
+#[inline(always)]
+pub fn typed_task() -> Option<Kernel> {
+    // SAFETY: as in `offset`.
+    let is_there = unsafe { ptr::read_volatile(&raw const TYPED_TASK) } != 0;
+    // SAFETY: the helper has no precondition.
+    is_there.then(|| unsafe { bpf_get_current_task_btf() } as Kernel)
+}
+
 /// The address of a member.
 #[inline(always)]
 pub fn address(base: Kernel, field: Field) -> Kernel {
@@ -50,6 +64,12 @@ pub trait Reader {
     #[inline(always)]
     fn pointer(base: Kernel, field: Field) -> Kernel {
         Self::read::<usize>(base, field) as Kernel
+    }
+
+    /// Members that are aligned to eight bytes, as such; with a smaller one comes what is behind it.
+    #[inline(always)]
+    fn words<const N: usize>(base: Kernel, fields: [Field; N]) -> [u64; N] {
+        fields.map(|field| Self::read(base, field))
     }
 }
 
@@ -75,7 +95,32 @@ impl Reader for Probe {
     fn read<T: Copy + Default>(base: Kernel, field: Field) -> T {
         value(address(base, field))
     }
+
+    /// In one call where they are near each other: a call costs more than the bytes between.
+    #[inline(always)]
+    fn words<const N: usize>(base: Kernel, fields: [Field; N]) -> [u64; N] {
+        let offsets = fields.map(offset);
+        let first = offsets.into_iter().fold(u32::MAX, u32::min);
+        let last = offsets.into_iter().fold(0, u32::max);
+        let length = last.wrapping_sub(first).wrapping_add(size_of::<u64>() as u32);
+        if length as usize > WINDOW {
+            return fields.map(|field| Self::read(base, field));
+        }
+        // Not initialised, because the compiler would call a loop for that.
+        let mut window = MaybeUninit::<[u64; WINDOW / size_of::<u64>()]>::uninit();
+        let start = window.as_mut_ptr().cast::<u8>();
+        // SAFETY: the destination is no shorter than `length`, compared above.
+        unsafe { bpf_probe_read_kernel(start.cast(), length, base.wrapping_add(first as usize).cast()) };
+        offsets.map(|offset| {
+            let place = start.wrapping_add(offset.wrapping_sub(first) as usize);
+            // SAFETY: inside what was read, because no member ends behind the last one; aligned as the members are.
+            unsafe { ptr::read_volatile(place.cast::<u64>()) }
+        })
+    }
 }
+
+/// How many bytes are read at once at most.
+const WINDOW: usize = 96;
 
 /// What is at an address; zero when it cannot be read.
 ///

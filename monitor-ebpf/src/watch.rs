@@ -89,6 +89,13 @@ pub const fn filter_slot(key: &ObjectKey) -> (usize, u64) {
     ((hash >> 6) as usize & (FILTER_WORDS - 1), 1 << (hash & 63))
 }
 
+/// The bit for a device among those with watched directories: on all others no walk through the directories above is needed.
+#[inline(always)]
+pub const fn device_bit(dev: u32) -> u64 {
+    // As above. The minor number, which differs most, is in the lower bits.
+    1 << (dev.wrapping_mul(0x9e37_79b9) >> 26)
+}
+
 /// How many objects, names, ports, ancestors and learned objects fit.
 pub const OBJECTS_MAX: u32 = 4096;
 pub const NAMES_MAX: u32 = 512;
@@ -126,6 +133,12 @@ mod tests {
         }
         let set: u32 = used.iter().map(|word| word.count_ones()).sum();
         assert!(set > 2000, "4096 consecutive inodes use only {set} of 4096 bits");
+    }
+
+    #[test]
+    fn device_bits_spread() {
+        let used = (0..64).fold(0, |used, minor| used | device_bit(8 << 20 | minor));
+        assert!(used.count_ones() > 30, "64 devices use only {} of 64 bits", used.count_ones());
     }
 
     #[test]

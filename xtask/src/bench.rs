@@ -16,6 +16,8 @@ pub struct Args {
     /// Only what is measured on this machine, or in the guest
     #[arg(long = "in", value_name = "PLACE")]
     place: Option<Place>,
+    /// Only these: start, opens, latency, flood, size; in the guest hook, workload
+    names: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -27,7 +29,8 @@ enum Place {
 pub fn run(args: &Args) -> Result<()> {
     let bypassd = build::daemon(true)?;
     let programs = build::test_programs()?;
-    let options: Vec<_> = args.quick.then(|| "--quick".to_owned()).into_iter().collect();
+    let quick = args.quick.then(|| "--quick".to_owned());
+    let options: Vec<_> = quick.into_iter().chain(args.names.iter().cloned()).collect();
     let mut rows = Vec::new();
     if args.place != Some(Place::Guest) {
         let mut bench = Command::new(&programs.bench);

@@ -28,22 +28,28 @@ fn entered<A: Arguments>(ctx: &A) {
 }
 
 #[inline(always)]
-pub fn opened<R: Reader>(file: Kernel, hook: Hook) {
-    let inode = R::pointer(file, Field::FileInode);
-    let dentry = R::pointer(file, Field::FileDentry);
+fn opened<R: Reader>(file: Kernel, hook: Hook) {
+    if let Some(found) = target::<R>(file) {
+        report(file, found, hook);
+    }
+}
+
+/// The target of an open file.
+#[inline(always)]
+pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
+    let [inode, dentry] = R::words(file, [Field::FileInode, Field::FileDentry]);
+    let (inode, dentry) = (inode as Kernel, dentry as Kernel);
+    let (key, device) = matching::identify::<R>(inode);
     if own::is_probe() {
-        own::answer(PROBE_FILE, matching::key::<R>(inode), 0);
+        own::answer(PROBE_FILE, key, 0);
     }
     // A file that was just made is no known one: file systems give it the number of one that was just removed.
     let is_old = |_: &Match| !is_new::<R>(file);
-    let found = matching::known::<R>(inode)
+    matching::known(&key)
         .filter(is_old)
-        .or_else(|| matching::above::<R>(dentry))
+        .or_else(|| matching::above_on::<R>(dentry, device))
         .or_else(|| learned::find(inode).filter(is_old))
-        .or_else(|| crossing::find(file, dentry));
-    if let Some(found) = found {
-        report(file, found, hook);
-    }
+        .or_else(|| crossing::find(file, dentry))
 }
 
 #[inline(always)]

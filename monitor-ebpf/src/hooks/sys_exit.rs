@@ -6,12 +6,10 @@ use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use monitor_abi::fields::Field;
-use monitor_abi::probe::PROBE_FILE;
 
 use super::syscalls::{self, Left};
 use super::{Hook, file_open, unix_connect};
-use crate::reader::{Kernel, Probe, Reader, has, value};
-use crate::{matching, own};
+use crate::reader::{Kernel, Probe, Reader, Typed, has, typed_task, value};
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/socket.h#L190>
 const AF_UNIX: u16 = 1;
@@ -22,6 +20,9 @@ const TS_COMPAT: u32 = 2;
 
 /// An open that cannot read or write.
 const O_PATH: u32 = 0o10_000_000;
+
+/// The kernel keeps them in an `int`.
+const DESCRIPTOR_MAX: u64 = i32::MAX as u64;
 
 /// `S_IFMT` and `S_IFSOCK`.
 const S_IFMT: u16 = 0o170_000;
@@ -36,35 +37,51 @@ pub fn sys_exit_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn finished(regs: Kernel, result: i64) {
-    // Failed calls leave nothing behind, but a refused or interrupted connect may: the socket tells.
+    // Failed calls leave nothing behind; what is larger than a descriptor is a size or an address.
+    if result as u64 > DESCRIPTOR_MAX {
+        return;
+    }
     let number: u32 = Probe::read(regs, Field::RegsSyscall);
-    let left = if has(Field::TaskThreadStatus) {
-        let native = syscalls::native(number);
-        let compat = syscalls::compat(number);
-        if native.is_none() && compat.is_none() {
-            return;
-        }
-        let status: u32 = Probe::read(task(), Field::TaskThreadStatus);
-        if status & TS_COMPAT == 0 { native } else { compat }
-    } else {
-        syscalls::native(number)
+    let left = match syscalls::native(number) {
+        Some(left) => left,
+        None => match syscalls::compat(number) {
+            Some(left) if is_compat() => left,
+            Some(_) | None => return,
+        },
     };
     match left {
-        Some(Left::File) if result >= 0 => opened(result as u32, Hook::SysExit),
-        Some(Left::Connection) if result == 0 => connected(Probe::read::<u64>(regs, Field::RegsArg0) as u32),
-        Some(Left::File | Left::Connection) | None => {}
+        // Whether it was an open after all is asked last, because that takes longer than most opens.
+        Left::File => opened(result as u32, Hook::SysExit, || is_meant(regs)),
+        Left::Connection if result == 0 && is_meant(regs) => {
+            connected(Probe::read::<u64>(regs, Field::RegsArg0) as u32);
+        }
+        Left::Connection => {}
     }
 }
 
+/// Whether the call's number means the same in the ABI it came through: each has numbers of its own.
+///
+/// VERIFIER: reads the number again, so that it is unknown. With the known ones, everything from there on is checked for each.
 #[inline(always)]
-pub fn opened(fd: u32, hook: Hook) {
+fn is_meant(regs: Kernel) -> bool {
+    syscalls::compat(Probe::read(regs, Field::RegsSyscall)).is_some() || !is_compat()
+}
+
+#[inline(always)]
+fn is_compat() -> bool {
+    has(Field::TaskThreadStatus) && Probe::read::<u32>(task(), Field::TaskThreadStatus) & TS_COMPAT != 0
+}
+
+#[inline(always)]
+pub fn opened(fd: u32, hook: Hook, is_meant: impl FnOnce() -> bool) {
     let file = file(fd);
-    let flags: u32 = Probe::read(file, Field::FileFlags);
-    if flags & O_PATH == 0 {
-        file_open::opened::<Probe>(file, hook);
-    } else if own::is_probe() {
-        // A socket cannot be opened, so the daemon looks at it with O_PATH.
-        own::answer(PROBE_FILE, matching::key::<Probe>(Probe::pointer(file, Field::FileInode)), 0);
+    // The daemon looks at a socket with O_PATH: it cannot be opened. To everyone else that is no use of what is there.
+    let is_use = || Probe::read::<u32>(file, Field::FileFlags) & O_PATH == 0;
+    if let Some(found) = file_open::target::<Probe>(file)
+        && is_use()
+        && is_meant()
+    {
+        file_open::report(file, found, hook);
     }
 }
 
@@ -89,12 +106,21 @@ pub fn connected_file(file: Kernel, hook: Hook) {
 /// The current process's open file with this descriptor.
 #[inline(always)]
 fn file(fd: u32) -> Kernel {
-    let table = Probe::pointer(Probe::pointer(task(), Field::TaskFiles), Field::FilesFdt);
-    if fd >= Probe::read::<u32>(table, Field::FdtableMax) {
+    let (max, files) = match typed_task() {
+        Some(task) => descriptors::<Typed>(task),
+        None => descriptors::<Probe>(task()),
+    };
+    if fd >= max {
         return core::ptr::null();
     }
-    let files = Probe::pointer(table, Field::FdtableFd);
     value::<usize>(files.wrapping_add(fd as usize * size_of::<usize>())) as Kernel
+}
+
+/// How long a process's table of open files is, and where.
+#[inline(always)]
+fn descriptors<R: Reader>(task: Kernel) -> (u32, Kernel) {
+    let table = R::pointer(R::pointer(task, Field::TaskFiles), Field::FilesFdt);
+    (R::read(table, Field::FdtableMax), R::pointer(table, Field::FdtableFd))
 }
 
 #[inline(always)]

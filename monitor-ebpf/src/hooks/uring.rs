@@ -28,7 +28,7 @@ fn completed(request: Kernel) {
         return;
     }
     match Probe::read::<u8>(request, Field::RequestOpcode) {
-        IORING_OP_OPENAT | IORING_OP_OPENAT2 => sys_exit::opened(result as u32, super::Hook::Uring),
+        IORING_OP_OPENAT | IORING_OP_OPENAT2 => sys_exit::opened(result as u32, super::Hook::Uring, || true),
         IORING_OP_CONNECT => connected_file(Probe::pointer(request, Field::RequestFile), super::Hook::Uring),
         _ => {}
     }

@@ -209,6 +209,7 @@ const ACTOR: &[Field] = &[
     Field::SbDev,
     Field::DentryParent,
     Field::DentryInode,
+    Field::DentrySb,
     Field::DentryName,
     Field::VfsmountRoot,
     Field::MountVfsmount,
@@ -246,7 +247,7 @@ const ACTOR: &[Field] = &[
     Field::FsPwdDentry,
 ];
 const FILE: &[Field] = &[Field::FileFlags, Field::FileMode, Field::InodeMode];
-const CHANGE: &[Field] = &[Field::InodeMode, Field::DentrySb];
+const CHANGE: &[Field] = &[Field::InodeMode];
 const ATTRIBUTES: &[Field] = &[Field::IattrValid];
 const REQUEST: &[Field] = &[Field::RequestOpcode, Field::RequestFile, Field::RequestResult];
 const MOUNT: &[Field] = &[

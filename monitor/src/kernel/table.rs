@@ -7,7 +7,8 @@ use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError};
 use monitor_abi::probe::{Gate, News};
 use monitor_abi::watch::{
-    ANCESTORS_MAX, EXECUTABLES_MAX, NAMES_MAX, NameKey, OBJECTS_MAX, PORTS_MAX, Watch, filter_slot,
+    ANCESTORS_MAX, EXECUTABLES_MAX, NAMES_MAX, NameKey, OBJECTS_MAX, PORTS_MAX, WATCH_NAMES, WATCH_TREE,
+    Watch, device_bit, filter_slot,
 };
 use thiserror::Error;
 
@@ -111,9 +112,13 @@ fn set_filter(gate: &mut Array<MapData, Gate>, desired: &Desired) -> Result<(), 
     let failed = |source| TableError::Map { name: "GATE", source };
     let mut value = gate.get(&0, 0).map_err(failed)?;
     value.filter.fill(0);
-    for key in desired.objects.keys() {
+    value.devices = 0;
+    for (key, watch) in &desired.objects {
         let (word, bit) = filter_slot(key);
         value.filter[word] |= bit;
+        if watch.flags & (WATCH_TREE | WATCH_NAMES) != 0 {
+            value.devices |= device_bit(key.dev);
+        }
     }
     gate.set(0, value, 0).map_err(failed)
 }

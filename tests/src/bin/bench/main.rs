@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 mod figure;
 mod flood;
@@ -38,32 +38,35 @@ fn main() -> ExitCode {
     }
 }
 
+type Measurement = (&'static str, fn(Effort) -> Result<()>);
+
+const NATIVE: [Measurement; 5] = [
+    ("start", start::measure),
+    ("opens", opens::measure),
+    ("latency", latency::measure),
+    ("flood", flood::measure),
+    ("size", start::size),
+];
+
+const GUEST: [Measurement; 2] = [("hook", hook::measure), ("workload", workload::measure)];
+
 fn run(args: &[&str]) -> Result<()> {
     match args {
-        ["native", rest @ ..] => native(effort(rest)?),
-        ["guest", rest @ ..] => guest(effort(rest)?),
+        ["native", rest @ ..] => measure(&NATIVE, rest),
+        ["guest", rest @ ..] => measure(&GUEST, rest),
         ["sweep", dir, count] => flood::sweep(dir.as_ref(), count.parse()?),
         _ => bail!("what to measure?"),
     }
 }
 
-fn effort(args: &[&str]) -> Result<Effort> {
-    match args {
-        [] => Ok(Effort { quick: false }),
-        ["--quick"] => Ok(Effort { quick: true }),
-        _ => bail!("what else?"),
+/// All, or those that are named.
+fn measure(all: &[Measurement], args: &[&str]) -> Result<()> {
+    let (options, names): (Vec<&str>, Vec<&str>) = args.iter().partition(|arg| arg.starts_with("--"));
+    let effort = Effort { quick: options.contains(&"--quick") };
+    for (name, measure) in all {
+        if names.is_empty() || names.contains(name) {
+            measure(effort).with_context(|| format!("measuring {name}"))?;
+        }
     }
-}
-
-fn native(effort: Effort) -> Result<()> {
-    start::measure(effort)?;
-    opens::measure(effort)?;
-    latency::measure(effort)?;
-    flood::measure(effort)?;
-    start::size()
-}
-
-fn guest(effort: Effort) -> Result<()> {
-    hook::measure(effort)?;
-    workload::measure(effort)
+    Ok(())
 }

@@ -31,7 +31,7 @@ pub fn measure(effort: Effort) -> Result<()> {
     daemon.stop().map(drop)
 }
 
-pub fn size() -> Result<()> {
+pub fn size(_: Effort) -> Result<()> {
     let bytes = std::fs::metadata(program()?)?.len();
     #[expect(clippy::cast_precision_loss, reason = "a few million")]
     let mebibytes = bytes as f64 / f64::from(1 << 20);
