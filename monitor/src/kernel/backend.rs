@@ -58,12 +58,16 @@ pub struct Attached {
 /// The best first.
 const ORDER: [Backend; 3] = [Backend::Fentry, Backend::Kprobe, Backend::Syscall];
 
-pub fn choose(ebpf: &mut Ebpf, types: &Types, wanted: Option<Backend>) -> Result<Attached, String> {
-    // Not needed for raw tracepoints, so its absence is an error only of the hooks that use it.
-    let btf = Btf::from_sys_fs().ok();
+/// `btf` is not needed for raw tracepoints, so its absence is an error only of the hooks that use it.
+pub fn choose(
+    ebpf: &mut Ebpf,
+    types: &Types,
+    btf: Option<&Btf>,
+    wanted: Option<Backend>,
+) -> Result<Attached, String> {
     let mut rejected = Vec::new();
     for backend in ORDER.into_iter().filter(|backend| wanted.is_none_or(|wanted| wanted == *backend)) {
-        let candidate = load::backend(ebpf, btf.as_ref(), types, backend, Effort::UntilFailure);
+        let candidate = load::backend(ebpf, btf, types, backend, Effort::UntilFailure);
         if candidate.complete() {
             return Ok(Attached { chosen: candidate, rejected });
         }
@@ -76,14 +80,14 @@ pub fn choose(ebpf: &mut Ebpf, types: &Types, wanted: Option<Backend>) -> Result
     // None is complete: the one that sees most, the better one where two see as much. They share programs, so one after the other.
     let mut best = None;
     for backend in ORDER {
-        let candidate = load::backend(ebpf, btf.as_ref(), types, backend, Effort::All);
+        let candidate = load::backend(ebpf, btf, types, backend, Effort::All);
         detach_all(ebpf, &candidate);
         if best.is_none_or(|(most, _)| candidate.attached() > most) {
             best = Some((candidate.attached(), backend));
         }
     }
     let Some((_, best)) = best.filter(|(attached, _)| *attached > 0) else { return Err(failures(&rejected)) };
-    let chosen = load::backend(ebpf, btf.as_ref(), types, best, Effort::All);
+    let chosen = load::backend(ebpf, btf, types, best, Effort::All);
     rejected.retain(|candidate| candidate.backend != chosen.backend);
     Ok(Attached { chosen, rejected })
 }

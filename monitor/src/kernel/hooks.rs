@@ -1,5 +1,7 @@
 //! Where programs of ours sit in the kernel: the one list of hooks, by backend.
 
+use std::collections::HashSet;
+
 use monitor_abi::fields::Field;
 
 use super::attach::Attach;
@@ -131,6 +133,15 @@ pub fn of(backend: Backend) -> impl Iterator<Item = &'static Hook> {
 /// Functions whose parameters are looked up, because they differ between kernels.
 pub fn functions() -> impl Iterator<Item = &'static str> {
     FUNCTIONS.iter().filter(|hook| !matches!(hook.kind, Kind::Everywhere)).map(|hook| hook.place.name())
+}
+
+/// What the places are called among the kernel's types.
+pub fn type_names() -> HashSet<String> {
+    let name = |hook: &Hook| match hook.place {
+        Place::Function(name) => name.to_owned(),
+        Place::Tracepoint(name) => format!("btf_trace_{name}"),
+    };
+    FUNCTIONS.iter().map(name).collect()
 }
 
 const FUNCTIONS: [Hook; 20] = [

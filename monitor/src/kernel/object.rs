@@ -5,7 +5,7 @@ use std::io;
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, ProgramType, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::sys::{BpfHelper, is_helper_supported};
-use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+use aya::{Btf as AttachableBtf, Ebpf, EbpfError, EbpfLoader, Endianness, include_bytes_aligned};
 use monitor_abi::probe::{News, Own, Probe};
 use monitor_abi::repeat::{Repeat, RepeatKey};
 use thiserror::Error;
@@ -68,9 +68,15 @@ impl Kernel {
         if is_stub() {
             return Err(LoadError::Stub);
         }
-        let types = Types::resolve(&Btf::from_kernel()?, hooks::functions());
-        tracing::debug!("found the kernel's fields");
+        // The loader reads all of the kernel's types first, whether asked to or not. The programs need none of them.
         let mut loader = EbpfLoader::new();
+        loader.btf(None);
+        let btf = Btf::from_kernel()?;
+        let types = Types::resolve(&btf, hooks::functions());
+        let attachable = btf.skeleton(&hooks::type_names());
+        drop(btf);
+        let attachable = AttachableBtf::parse(&attachable, Endianness::default()).ok();
+        tracing::debug!("found the kernel's fields");
         loader.override_global("OFFSETS", &types.offsets.table, true);
         let typed_task = u8::from(has_typed_task());
         loader.override_global("TYPED_TASK", &typed_task, true);
@@ -86,7 +92,8 @@ impl Kernel {
         announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
         let identity = identify(&ebpf)?;
         tracing::debug!(?identity, "announced itself");
-        let attached = backend::choose(&mut ebpf, &types, wanted).map_err(LoadError::NoBackend)?;
+        let attached =
+            backend::choose(&mut ebpf, &types, attachable.as_ref(), wanted).map_err(LoadError::NoBackend)?;
         Ok(Self { ebpf, attached, table, repeats, probe, identity, log })
     }
 
