@@ -1,7 +1,6 @@
 //! Is this object watched? Objects are compared as the kernel holds them, never by the path an actor named.
 
 use core::num::NonZeroU64;
-use core::ptr;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_abi::fields::Field;
@@ -18,29 +17,19 @@ use crate::reader::{Kernel, Probe, Reader};
 /// The inode as a map key.
 #[inline(always)]
 pub fn key<R: Reader>(inode: Kernel) -> ObjectKey {
-    identify::<R>(inode).0
+    ObjectKey::new(device::<R>(R::pointer(inode, Field::InodeSb)), R::read(inode, Field::InodeIno))
 }
 
-/// A superblock and the device it stands for.
-#[derive(Clone, Copy)]
-pub struct Device {
-    superblock: Kernel,
-    number: u32,
-}
-
-/// The inode as a map key, and the device it is on.
+/// The same where many look: faster, but it takes stack.
 #[inline(always)]
-pub fn identify<R: Reader>(inode: Kernel) -> (ObjectKey, Device) {
+pub fn key_at_once<R: Reader>(inode: Kernel) -> ObjectKey {
     let [superblock, number] = R::words(inode, [Field::InodeSb, Field::InodeIno]);
-    let device = Device::of::<R>(superblock as Kernel);
-    (ObjectKey::new(device.number, number), device)
+    ObjectKey::new(device::<R>(superblock as Kernel), number)
 }
 
-impl Device {
-    #[inline(always)]
-    fn of<R: Reader>(superblock: Kernel) -> Self {
-        Self { superblock, number: R::read(superblock, Field::SbDev) }
-    }
+#[inline(always)]
+fn device<R: Reader>(superblock: Kernel) -> u32 {
+    R::read(superblock, Field::SbDev)
 }
 
 /// A watch that matched.
@@ -80,6 +69,17 @@ impl Match {
         u32::from((self.0.get() >> Self::FLAGS) as u8)
     }
 
+    /// For exported functions, which take numbers only.
+    #[inline(always)]
+    pub fn word(self) -> u64 {
+        self.0.get()
+    }
+
+    #[inline(always)]
+    pub fn of_word(word: u64) -> Option<Self> {
+        NonZeroU64::new(word).map(Self)
+    }
+
     #[inline(always)]
     pub fn with(self, flags: u32) -> Self {
         Self::new(self.target(), self.below(), self.flags() | flags)
@@ -104,8 +104,7 @@ fn look_through(gate: &Gate, key: &ObjectKey) -> Option<Watch> {
 /// The target of a file: by its inode, which no second name, mount or handle changes; else by the directories above it.
 #[inline(always)]
 pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
-    let (key, device) = identify::<R>(inode);
-    known(&key).or_else(|| above_on::<R>(dentry, device))
+    known(&key::<R>(inode)).or_else(|| above::<R>(dentry))
 }
 
 /// The target of an object that is watched itself.
@@ -119,30 +118,34 @@ pub fn known(key: &ObjectKey) -> Option<Match> {
 /// The target of a directory entry by the directories above it, whether or not anything is there.
 #[inline(always)]
 pub fn above<R: Reader>(dentry: Kernel) -> Option<Match> {
-    above_on::<R>(dentry, Device { superblock: ptr::null(), number: 0 })
+    let device = device::<R>(R::pointer(dentry, Field::DentrySb));
+    above_on::<R>(dentry, R::pointer(dentry, Field::DentryParent), device)
 }
 
-/// The same when the object's device is known, which on overlayfs need not be that of its directory entry.
+/// The target of an open file by the directories above its entry; the inode's device is known.
 #[inline(always)]
-pub fn above_on<R: Reader>(dentry: Kernel, device: Device) -> Option<Match> {
+pub fn above_open<R: Reader>(dentry: Kernel, inode: Kernel, known: u32) -> Option<Match> {
+    let [parent, own] = R::words(dentry, [Field::DentryParent, Field::DentryInode]);
+    // The entry is overlayfs's own where older kernels open the file beneath it.
+    let is_own = own as Kernel == inode;
+    let device = if is_own { known } else { device::<R>(R::pointer(dentry, Field::DentrySb)) };
+    above_on::<R>(dentry, parent as Kernel, device)
+}
+
+/// No directory above is on another device: mounts are not among them.
+#[inline(always)]
+fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Match> {
     let gate = GATE.get(0)?;
-    let [parent, superblock] = R::words(dentry, [Field::DentryParent, Field::DentrySb]);
-    let (mut child, mut parent) = (dentry, parent as Kernel);
-    // No directory above is on another device: mounts are not among them.
-    let device = if superblock as Kernel == device.superblock {
-        device
-    } else {
-        Device::of::<R>(superblock as Kernel)
-    };
-    if gate.devices & device_bit(device.number) == 0 {
+    if gate.devices & device_bit(device) == 0 {
         return None;
     }
+    let (mut child, mut parent) = (dentry, parent);
     for depth in 0..TREE_DEPTH {
         if parent == child {
             return None;
         }
         let [next, inode] = R::words(parent, [Field::DentryParent, Field::DentryInode]);
-        let dir = ObjectKey::new(device.number, R::read(inode as Kernel, Field::InodeIno));
+        let dir = ObjectKey::new(device, R::read(inode as Kernel, Field::InodeIno));
         if let Some(watch) = look_through(gate, &dir)
             && let Some(found) = through(watch, dir, child, WATCH_TREE, depth)
         {

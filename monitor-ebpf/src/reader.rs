@@ -56,6 +56,12 @@ pub fn container(member: Kernel, field: Field) -> Kernel {
     member.wrapping_sub(offset(field) as usize)
 }
 
+/// An address without the type that the verifier knows of it: exported functions take numbers only.
+#[inline(always)]
+pub fn untyped(pointer: Kernel) -> u64 {
+    value((&raw const pointer).cast())
+}
+
 pub trait Reader {
     /// The member's value; zero when it cannot be read or `base` is null.
     fn read<T: Copy + Default>(base: Kernel, field: Field) -> T;
@@ -119,8 +125,8 @@ impl Reader for Probe {
     }
 }
 
-/// How many bytes are read at once at most.
-const WINDOW: usize = 96;
+/// How many bytes are read at once at most. They are on the stack, of which all functions together have 512.
+const WINDOW: usize = 64;
 
 /// What is at an address; zero when it cannot be read.
 ///

@@ -19,7 +19,6 @@ use monitor_abi::record::{Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTIO
 
 use self::scratch::Scratch;
 use crate::again::{self, Same};
-use crate::hooks::Hook;
 use crate::maps::count;
 use crate::matching::Match;
 use crate::own;
@@ -38,14 +37,14 @@ pub struct Found {
 
 /// Describes the access and hands it over; `fill` writes the object where it belongs in the record.
 #[inline(always)]
-pub fn access<T>(hook: Hook, found: &Found, fill: impl FnOnce(&mut T)) {
+pub fn access<T>(hook: impl Into<u32>, found: &Found, fill: impl FnOnce(&mut T)) {
     access_with(hook, found, fill, |_, _| {});
 }
 
 /// The same with sections of its own, which `more` adds to the scratch space of the hook's number.
 #[inline(always)]
 pub fn access_with<T>(
-    hook: Hook,
+    hook: impl Into<u32>,
     found: &Found,
     fill: impl FnOnce(&mut T),
     more: impl FnOnce(u32, &mut Scratch),
@@ -59,7 +58,7 @@ pub fn access_with<T>(
     if again::is_repeat(found.same, found.matched.target()) {
         return;
     }
-    let hook = hook as u32;
+    let hook = hook.into();
     let Some(scratch) = Scratch::of(hook) else {
         count(Counter::LostInternal);
         return;

@@ -10,7 +10,7 @@ use super::attach::{Arguments, function};
 use crate::again::Same;
 use crate::capture::{self, Found};
 use crate::matching::{self, Match};
-use crate::reader::{Kernel, Probe, Reader};
+use crate::reader::{Kernel, Probe, Reader, untyped};
 use crate::{crossing, learned, own};
 
 /// `FMODE_CREATED`: this open made the file.
@@ -39,7 +39,7 @@ fn opened<R: Reader>(file: Kernel, hook: Hook) {
 pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
     let [inode, dentry] = R::words(file, [Field::FileInode, Field::FileDentry]);
     let (inode, dentry) = (inode as Kernel, dentry as Kernel);
-    let (key, device) = matching::identify::<R>(inode);
+    let key = matching::key_at_once::<R>(inode);
     if own::is_probe() {
         own::answer(PROBE_FILE, key, 0);
     }
@@ -47,7 +47,7 @@ pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
     let is_old = |_: &Match| !is_new::<R>(file);
     matching::known(&key)
         .filter(is_old)
-        .or_else(|| matching::above_on::<R>(dentry, device))
+        .or_else(|| matching::above_open::<R>(dentry, inode, key.dev))
         .or_else(|| learned::find(inode).filter(is_old))
         .or_else(|| crossing::find(file, dentry))
 }
@@ -57,8 +57,16 @@ fn is_new<R: Reader>(file: Kernel) -> bool {
     R::read::<u32>(file, Field::FileMode) & FMODE_CREATED != 0
 }
 
-#[inline(never)]
+#[inline(always)]
 pub fn report(file: Kernel, matched: Match, hook: Hook) {
+    report_open(untyped(file), matched.word(), hook.into());
+}
+
+/// VERIFIER: exported, so that it is checked once and not for each way to a match.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn report_open(file: u64, matched: u64, hook: u32) -> u32 {
+    let (file, Some(matched)) = (file as Kernel, Match::of_word(matched)) else { return 0 };
     let inode = Probe::pointer(file, Field::FileInode);
     let key = matching::key::<Probe>(inode);
     let is_new = is_new::<Probe>(file);
@@ -85,4 +93,5 @@ pub fn report(file: Kernel, matched: Match, hook: Hook) {
         object.created = u32::from(is_new);
         object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
     });
+    0
 }

@@ -45,6 +45,13 @@ pub enum Hook {
     Uring,
 }
 
+impl From<Hook> for u32 {
+    #[inline(always)]
+    fn from(hook: Hook) -> Self {
+        hook as Self
+    }
+}
+
 impl Hook {
     pub const COUNT: u32 = Self::Uring as u32 + 1;
 }
