@@ -15,6 +15,7 @@ mod cgroup;
 mod config;
 mod decode;
 mod event;
+mod glob;
 mod mounts;
 
 pub use btf::btf;
@@ -22,6 +23,7 @@ pub use cgroup::cgroup;
 pub use config::config;
 pub use decode::decode;
 pub use event::event;
+pub use glob::glob;
 pub use mounts::mounts;
 
 /// The main function of a fuzz target.

@@ -125,10 +125,10 @@ impl<'a> Target<'a> {
         command.spawn().with_context(|| format!("cannot start {}", self.program.display()))
     }
 
-    /// As few of the inputs as cover what all of them do.
+    /// As few of the inputs as reach every place in the code that all of them reach.
     fn keep(&self) -> Result<()> {
         let mut merge = Command::new(&self.program);
-        merge.args(["-set_cover_merge=1"]).args([&self.corpus, &self.found]);
+        merge.args(["-set_cover_merge=1", "-use_counters=0"]).args([&self.corpus, &self.found]);
         command::quiet(&mut merge)
     }
 }
