@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod counters;
+pub mod doer;
 pub mod fields;
 pub mod probe;
 pub mod record;

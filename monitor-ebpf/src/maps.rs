@@ -3,6 +3,7 @@
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf};
 use monitor_abi::counters::Counter;
+use monitor_abi::doer::{DOERS_MAX, Doing};
 use monitor_abi::probe::{Gate, News, Own, Probe};
 use monitor_abi::repeat::{REPEATS_MAX, Repeat, RepeatKey};
 use monitor_abi::watch::{
@@ -10,7 +11,7 @@ use monitor_abi::watch::{
     ObjectKey, PORTS_MAX, Watch,
 };
 
-use crate::capture::scratch::Scratch;
+use crate::capture::scratch::{Record, Scratch};
 use crate::hooks::Hook;
 
 /// The first thing every hook looks at.
@@ -72,6 +73,14 @@ pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(Hook::C
 /// What processes do again and again. Each CPU counts for itself, so that nothing is lost between them.
 #[map]
 pub static REPEATS: LruPerCpuHashMap<RepeatKey, Repeat> = LruPerCpuHashMap::with_max_entries(REPEATS_MAX, 0);
+
+/// What processes did lately of which nothing is left behind, by process. Only the `syscall` backend fills it.
+#[map]
+pub static DOERS: LruHashMap<u32, Doing> = LruHashMap::with_max_entries(DOERS_MAX, 0);
+
+/// Who they are.
+#[map]
+pub static DESCRIPTIONS: LruHashMap<u32, Record> = LruHashMap::with_max_entries(DOERS_MAX, 0);
 
 /// Adds one to a counter of this CPU.
 #[inline(always)]

@@ -23,6 +23,8 @@ pub const TAG_MOUNT: u32 = 5;
 pub const TAG_PROCESS: u32 = 6;
 /// The object is an [`InetObject`] that says how a connection went which a record of its own began. There is no actor.
 pub const TAG_OUTCOME: u32 = 7;
+/// There is no object: what the actor did is told elsewhere. See [`crate::doer`].
+pub const TAG_DOER: u32 = 8;
 
 /// The kernel side does not know whose target it is.
 pub const TARGET_NONE: u32 = u32::MAX;
@@ -253,8 +255,8 @@ pub const SECTIONS_MAX: usize = 8192;
 
 pub const OBJECT_MAX: usize = size_of::<InetObject>();
 
-/// The longest record.
-pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX;
+/// The longest record: what begins within the sections' bytes may end this much behind them.
+pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX + ARGS_MAX + COMPONENT_MAX;
 
 const _: () = assert!(size_of::<Actor>() == 104);
 const _: () = assert!(size_of::<Head>() == 136);

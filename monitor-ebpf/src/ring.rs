@@ -2,15 +2,16 @@
 
 use aya_ebpf::helpers::generated::bpf_ringbuf_output;
 use monitor_abi::counters::Counter;
+use monitor_abi::record::RECORD_MAX;
 
-use crate::capture::scratch::{RECORD_SPACE, Scratch};
+use crate::capture::scratch::Scratch;
 use crate::maps::{EVENTS, count};
 
 #[inline(always)]
 pub fn emit(scratch: &mut Scratch) {
     let length = scratch.finish();
     // VERIFIER: the bound has to be on the value that goes to the helper.
-    if length > RECORD_SPACE as u32 {
+    if length > RECORD_MAX as u32 {
         count(Counter::LostInternal);
         return;
     }

@@ -8,12 +8,14 @@ use crate::model::Backend;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
     Seen,
+    /// The file and who it was, not where else it came from or went to.
+    Partly,
     /// Once the daemon has looked at the node again, milliseconds later.
     Later,
     NotSeen,
 }
 
-use Sight::{Later, NotSeen, Seen};
+use Sight::{Later, NotSeen, Partly, Seen};
 
 /// A way to use a door.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,11 @@ impl Way {
 /// All backends see it.
 const fn all(id: &'static str, name: &'static str) -> Way {
     Way { id, name, fentry: Seen, kprobe: Seen, syscall: Seen }
+}
+
+/// fanotify tells of one place only.
+const fn one_place(id: &'static str, name: &'static str) -> Way {
+    Way { id, name, fentry: Seen, kprobe: Seen, syscall: Partly }
 }
 
 /// Only what runs inside the kernel's functions sees it.
@@ -76,26 +83,26 @@ pub const WAYS: &[Way] = &[
     all("open.uring_poll", "io_uring, by the poller in the kernel"),
     inside("open.uring_direct", "io_uring, without a descriptor"),
     inside("open.overlay_lower", "through an overlay that has the directory below"),
-    inside("change.overlay_upper", "make a file through an overlay that has the directory above"),
-    inside("change.rename_in", "rename a file into the directory"),
-    inside("change.rename_out", "rename a file out of the directory"),
-    inside("change.exchange", "exchange with a file outside"),
-    inside("change.link_in", "make a hard link in the directory"),
-    inside("change.link_out", "make a hard link outside"),
-    inside("change.tmpfile", "link a file without a name into the directory"),
-    inside("change.symlink_in", "make a symbolic link in the directory"),
-    inside("change.mknod", "mknod of a file"),
-    inside("change.fifo", "mknod of a fifo"),
-    inside("change.mkdir", "make a directory"),
-    inside("change.unlink", "remove a file"),
-    inside("change.rmdir", "remove a directory"),
-    inside("change.truncate", "truncate"),
-    inside("change.ftruncate", "ftruncate of a descriptor"),
-    inside("change.chmod", "chmod"),
-    inside("change.chown", "chown"),
-    inside("change.setxattr", "setxattr"),
-    inside("change.ancestor_rename", "rename a directory above"),
-    inside("mount.tmpfs", "mount over the directory"),
+    all("change.overlay_upper", "make a file through an overlay that has the directory above"),
+    one_place("change.rename_in", "rename a file into the directory"),
+    one_place("change.rename_out", "rename a file out of the directory"),
+    one_place("change.exchange", "exchange with a file outside"),
+    one_place("change.link_in", "make a hard link in the directory"),
+    one_place("change.link_out", "make a hard link outside"),
+    all("change.tmpfile", "link a file without a name into the directory"),
+    all("change.symlink_in", "make a symbolic link in the directory"),
+    all("change.mknod", "mknod of a file"),
+    all("change.fifo", "mknod of a fifo"),
+    all("change.mkdir", "make a directory"),
+    all("change.unlink", "remove a file"),
+    all("change.rmdir", "remove a directory"),
+    all("change.truncate", "truncate"),
+    all("change.ftruncate", "ftruncate of a descriptor"),
+    all("change.chmod", "chmod"),
+    all("change.chown", "chown"),
+    all("change.setxattr", "setxattr"),
+    one_place("change.ancestor_rename", "rename a directory above"),
+    all("mount.tmpfs", "mount over the directory"),
     Way {
         id: "mount.tmpfs_write",
         name: "write right after a mount over the directory",
@@ -103,12 +110,12 @@ pub const WAYS: &[Way] = &[
         kprobe: Seen,
         syscall: Later,
     },
-    inside("mount.bind", "bind mount over the directory"),
-    inside("mount.bind_file", "bind mount over a file"),
-    inside("mount.ancestor", "mount over a directory above"),
-    inside("mount.move_mount", "fsmount and move_mount over the directory"),
-    inside("mount.open_tree", "open_tree and move_mount over the directory"),
-    inside("mount.umount", "end of a mount over the directory"),
+    all("mount.bind", "bind mount over the directory"),
+    all("mount.bind_file", "bind mount over a file"),
+    all("mount.ancestor", "mount over a directory above"),
+    all("mount.move_mount", "fsmount and move_mount over the directory"),
+    all("mount.open_tree", "open_tree and move_mount over the directory"),
+    all("mount.umount", "end of a mount over the directory"),
     all("unix.stream", "connect to a unix socket"),
     all("unix.nonblocking", "connect without waiting"),
     all("unix.symlink", "through a symbolic link"),
@@ -153,6 +160,7 @@ pub fn table(running: Option<Backend>) -> String {
     for way in WAYS {
         let columns = [way.fentry, way.kprobe, way.syscall].map(|sight| match sight {
             Seen => "seen",
+            Partly => "partly",
             Later => "later",
             NotSeen => "not seen",
         });
@@ -161,17 +169,26 @@ pub fn table(running: Option<Backend>) -> String {
     text
 }
 
+fn is_gap(sight: Sight) -> bool {
+    matches!(sight, Later | NotSeen)
+}
+
 /// What a backend does not see, by subject, in sentences.
 pub fn gaps(backend: Backend) -> Vec<String> {
     let mut gaps: Vec<(&str, Vec<&str>)> = Vec::new();
-    for way in WAYS.iter().filter(|way| way.sight(backend) != Seen && way.sight(Backend::Fentry) == Seen) {
+    for way in WAYS.iter().filter(|way| is_gap(way.sight(backend)) && way.sight(Backend::Fentry) == Seen) {
         let subject = way.id.split('.').next().unwrap_or_default();
         match gaps.iter_mut().find(|(known, _)| *known == subject) {
             Some((_, names)) => names.push(way.name),
             None => gaps.push((subject, vec![way.name])),
         }
     }
-    gaps.into_iter().map(|(subject, names)| format!("{subject}: {}", names.join(", "))).collect()
+    let mut gaps: Vec<_> =
+        gaps.into_iter().map(|(subject, names)| format!("{subject}: {}", names.join(", "))).collect();
+    if WAYS.iter().any(|way| way.sight(backend) == Partly) {
+        gaps.push("where outside of the target something was renamed or linked from or to".to_owned());
+    }
+    gaps
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub fn facts(
     node: Namespaces,
     node_addresses: &[IpAddr],
 ) -> Facts {
-    let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _ } = decoded;
+    let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, errors } = decoded;
     let Access { object, actor, .. } = access;
     let plan = keeper.plan();
     let on_node = actor.mnt_ns == node.mnt;
@@ -40,7 +40,7 @@ pub fn facts(
         Object::File(_) | Object::Mount(_) | Object::UnixSocket(_) | Object::Process(_) => true,
     };
     let bytes = |path: Option<PathBuf>| path.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
-    Facts { path: bytes(path), other: bytes(other), unit: unit(&actor.cgroup), local, errors: Vec::new() }
+    Facts { path: bytes(path), other: bytes(other), unit: unit(&actor.cgroup), local, errors: errors.clone() }
 }
 
 /// What can be said where the object is known already.

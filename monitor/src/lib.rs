@@ -27,5 +27,6 @@ pub mod ring;
 pub mod selftest;
 pub mod snapshot;
 pub mod target;
+pub mod told;
 pub mod verdict;
 pub mod watch;

@@ -15,9 +15,9 @@ pub mod task;
 use aya_ebpf::helpers::bpf_get_current_task;
 use monitor_abi::counters::Counter;
 use monitor_abi::fields::Field;
-use monitor_abi::record::{Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT};
+use monitor_abi::record::{Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT, TAG_DOER, TARGET_NONE};
 
-use self::scratch::Scratch;
+use self::scratch::{Record, Scratch};
 use crate::again::{self, Same};
 use crate::maps::count;
 use crate::matching::Match;
@@ -63,7 +63,7 @@ pub fn access_with<T>(
         count(Counter::LostInternal);
         return;
     };
-    if !scratch.begin(found) {
+    if !scratch.begin(found.tag, found.matched) {
         count(Counter::LostBusy);
         return;
     }
@@ -80,6 +80,21 @@ pub fn access_with<T>(
     }
     ring::emit(scratch);
     scratch.end();
+}
+
+/// Describes the current process apart from any access. `false` when it was at it already, on this CPU.
+#[inline(always)]
+pub fn process(hook: u32, keep: impl FnOnce(&Record)) -> bool {
+    let Some(scratch) = Scratch::of(hook) else { return false };
+    if !scratch.begin(TAG_DOER, Match::new(TARGET_NONE, 0, 0)) {
+        return false;
+    }
+    capture_process(hook);
+    ancestors::collect(hook);
+    scratch.finish();
+    keep(&scratch.record);
+    scratch.end();
+    true
 }
 
 /// The current process, without its ancestors.

@@ -4,10 +4,10 @@ use core::ptr;
 
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
-use monitor_abi::record::{ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, SECTIONS_MAX};
+use monitor_abi::record::{ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, RECORD_MAX, SECTIONS_MAX};
 
-use super::Found;
 use crate::maps::SCRATCH;
+use crate::matching::Match;
 use crate::reader::Kernel;
 
 const SECTIONS: usize = size_of::<Head>() + OBJECT_MAX;
@@ -15,10 +15,10 @@ const SECTIONS: usize = size_of::<Head>() + OBJECT_MAX;
 /// A section begins below `SECTIONS_MAX` and may end this much behind it, so that one comparison at its start is enough.
 const SLACK: usize = ARGS_MAX + COMPONENT_MAX;
 
-pub const RECORD_SPACE: usize = SECTIONS + SECTIONS_MAX + SLACK;
+const _: () = assert!(RECORD_MAX == SECTIONS + SECTIONS_MAX + SLACK);
 
 #[repr(C, align(8))]
-pub struct Record(pub [u8; RECORD_SPACE]);
+pub struct Record(pub [u8; RECORD_MAX]);
 
 #[repr(C)]
 pub struct Scratch {
@@ -55,7 +55,7 @@ impl Scratch {
 
     /// Starts a record. `false` when the hook is already at it: it interrupted itself on this CPU.
     #[inline(always)]
-    pub fn begin(&mut self, found: &Found) -> bool {
+    pub fn begin(&mut self, tag: u32, matched: Match) -> bool {
         // SAFETY: a plain field; volatile because the value can change under an interrupt.
         if unsafe { ptr::read_volatile(&raw const self.busy) } != 0 {
             return false;
@@ -65,11 +65,11 @@ impl Scratch {
         // SAFETY: the helper has no precondition.
         let time = unsafe { bpf_ktime_get_boot_ns() };
         let head = self.head();
-        head.tag = found.tag;
+        head.tag = tag;
         head.time = time;
-        head.target = found.matched.target();
-        head.flags = found.matched.flags();
-        head.below = found.matched.below();
+        head.target = matched.target();
+        head.flags = matched.flags();
+        head.below = matched.below();
         head.pad = 0;
         true
     }

@@ -3,6 +3,7 @@
 mod attach;
 mod attributes;
 mod daemon;
+mod doer;
 mod entry;
 mod file_open;
 mod inet_state;
@@ -43,6 +44,7 @@ pub enum Hook {
     InetOutcome,
     InetAccept,
     Uring,
+    Doer,
 }
 
 impl From<Hook> for u32 {
@@ -53,5 +55,5 @@ impl From<Hook> for u32 {
 }
 
 impl Hook {
-    pub const COUNT: u32 = Self::Uring as u32 + 1;
+    pub const COUNT: u32 = Self::Doer as u32 + 1;
 }

@@ -8,7 +8,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use monitor_abi::fields::Field;
 
 use super::syscalls::{self, Left};
-use super::{Hook, file_open, unix_connect};
+use super::{Hook, doer, file_open, unix_connect};
 use crate::reader::{Kernel, Probe, Reader, Typed, has, typed_task, value};
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/socket.h#L190>
@@ -55,7 +55,8 @@ fn finished(regs: Kernel, result: i64) {
         Left::Connection if result == 0 && is_meant(regs) => {
             connected(Probe::read::<u64>(regs, Field::RegsArg0) as u32);
         }
-        Left::Connection => {}
+        Left::Nothing(_) if result == 0 => doer::finished(number),
+        Left::Connection | Left::Nothing(_) => {}
     }
 }
 
@@ -67,8 +68,9 @@ fn is_meant(regs: Kernel) -> bool {
     syscalls::compat(Probe::read(regs, Field::RegsSyscall)).is_some() || !is_compat()
 }
 
+/// Whether it came through the 32-bit entry.
 #[inline(always)]
-fn is_compat() -> bool {
+pub fn is_compat() -> bool {
     has(Field::TaskThreadStatus) && Probe::read::<u32>(task(), Field::TaskThreadStatus) & TS_COMPAT != 0
 }
 

@@ -6,6 +6,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use monitor_abi::fields::Field;
 
+use super::doer;
 use super::sys_exit::{self, connected_file};
 use crate::reader::{Kernel, Probe, Reader};
 
@@ -30,6 +31,6 @@ fn completed(request: Kernel) {
     match Probe::read::<u8>(request, Field::RequestOpcode) {
         IORING_OP_OPENAT | IORING_OP_OPENAT2 => sys_exit::opened(result as u32, super::Hook::Uring, || true),
         IORING_OP_CONNECT => connected_file(Probe::pointer(request, Field::RequestFile), super::Hook::Uring),
-        _ => {}
+        opcode => doer::completed(opcode),
     }
 }

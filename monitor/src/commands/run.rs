@@ -24,6 +24,7 @@ use crate::model::Severity;
 use crate::node::{Root, executables};
 use crate::pipeline::{self, Handler, Parts, started};
 use crate::ring::Ring;
+use crate::told::Teller;
 use crate::watch::{Keeper, prove};
 
 pub(super) fn run(opts: &Run) -> Result<Exit, CommandError> {
@@ -74,7 +75,9 @@ async fn watch(
     let (message, severity) = (started::message(&started), Severity::Info);
     emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));
     let show_allowed = opts.show_allowed;
-    let handler = Handler::new(Parts { kernel, keeper, rules, exes, context, emitter, show_allowed });
+    let teller = Teller::new(&kernel).map_err(io("cannot listen to fanotify"))?;
+    let parts = Parts { kernel, keeper, rules, exes, context, emitter, teller, show_allowed };
+    let handler = Handler::new(parts);
     memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());
     let summary = pipeline::run(handler, ring, stop).await.map_err(io("cannot go on watching"))?;

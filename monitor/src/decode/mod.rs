@@ -11,7 +11,7 @@ use bytes::Buf;
 use monitor_abi::record::{
     ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
     ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_RECEIVED, HEAD_TRUNCATED,
-    Head, OBJECT_MAX, TAG_CHANGE, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
+    Head, OBJECT_MAX, TAG_CHANGE, TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
 };
 use thiserror::Error;
 
@@ -44,6 +44,8 @@ pub enum Record {
     Access(Box<Decoded>),
     /// How a connection went that a record of its own began.
     Outcome(ConnectOutcome),
+    /// Who did what is told elsewhere.
+    Doer(Box<Actor>),
 }
 
 /// An access and what the kernel said about its place.
@@ -60,6 +62,8 @@ pub struct Decoded {
     pub maybe_opened: bool,
     /// A connection has just begun; a record of its outcome has the same number.
     pub connecting: Option<u64>,
+    /// What could not be found out about it.
+    pub errors: Vec<String>,
 }
 
 /// What is known of a connection once it stands or failed.
@@ -116,6 +120,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
             connecting = (flags & (HEAD_RECEIVED | HEAD_NO_ACTOR) == 0).then_some(connection.number);
             (action, Object::InetSocket(connection.object))
         }
+        TAG_DOER => return Ok(Record::Doer(Box::new(actor))),
         TAG_OUTCOME => return Ok(Record::Outcome(socket::inet(object).outcome())),
         TAG_PROCESS => (Action::Ptrace, process(object, path)),
         other => return Err(DecodeError::Tag(other)),
@@ -124,7 +129,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let action = if flags & HEAD_RECEIVED == 0 { action } else { Action::Receive };
     let access = Access { boottime, target, action, object, outcome, actor, truncated };
     let (ancestor, across) = (flags & HEAD_ANCESTOR != 0, flags & HEAD_ACROSS != 0);
-    Ok(Record::Access(Box::new(Decoded { access, below, ancestor, across, maybe_opened, connecting })))
+    Ok(Record::Access(Box::new(Decoded { access, below, ancestor, across, maybe_opened, connecting, errors: Vec::new() })))
 }
 
 /// The actor's fixed part. The caller has checked that it is there.

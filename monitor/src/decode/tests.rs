@@ -31,7 +31,7 @@ fn record(tag: u32, object: &[u8], sections: &[u8]) -> Vec<u8> {
 fn access(record: &[u8]) -> Decoded {
     match decode(record).unwrap() {
         Record::Access(decoded) => *decoded,
-        Record::Outcome(outcome) => panic!("{outcome:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

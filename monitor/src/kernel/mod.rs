@@ -2,7 +2,9 @@
 
 mod attach;
 mod backend;
+mod doers;
 mod hooks;
+pub mod listen;
 mod load;
 mod log;
 mod object;
@@ -11,6 +13,7 @@ mod stats;
 mod table;
 
 pub use backend::{Attached, Candidate, HookReport, HookState};
+pub use doers::Kinds;
 pub use object::{Kernel, LoadError};
 pub use stats::Counters;
 pub use table::{Desired, TableError};

@@ -11,12 +11,14 @@ use monitor_abi::repeat::{Repeat, RepeatKey};
 use thiserror::Error;
 
 use super::backend::{self, Attached};
+use super::doers::{Doers, Kinds};
 use super::hooks;
+use super::listen::Listener;
 use super::log::{self, Log};
 use super::repeats::Repeats;
 use super::stats::Counters;
 use super::table::{Desired, Table, TableError};
-use crate::access::ObjectKey;
+use crate::access::{Actor, ObjectKey};
 use crate::btf::{Btf, BtfError, Types};
 use crate::model::Backend;
 use crate::node::Identity;
@@ -50,6 +52,8 @@ pub enum LoadError {
 pub struct Kernel {
     ebpf: Ebpf,
     attached: Attached,
+    listener: Listener,
+    doers: Doers,
     table: Table,
     repeats: Repeats,
     probe: Array<MapData, Probe>,
@@ -92,9 +96,30 @@ impl Kernel {
         announce.test_run(RawTracePointRunOptions::default()).map_err(LoadError::Announce)?;
         let identity = identify(&ebpf)?;
         tracing::debug!(?identity, "announced itself");
-        let attached =
+        let doers = Doers::new(&mut ebpf)?;
+        let mut attached =
             backend::choose(&mut ebpf, &types, attachable.as_ref(), wanted).map_err(LoadError::NoBackend)?;
-        Ok(Self { ebpf, attached, table, repeats, probe, identity, log })
+        let mut listener = Listener::default();
+        if attached.chosen.backend == Backend::Syscall {
+            let (new, reports) = Listener::new(&identity);
+            listener = new;
+            attached.chosen.hooks.extend(reports);
+        }
+        Ok(Self { ebpf, attached, listener, doers, table, repeats, probe, identity, log })
+    }
+
+    /// What fanotify tells, where the hooks do not see it all.
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    pub fn listener_mut(&mut self) -> &mut Listener {
+        &mut self.listener
+    }
+
+    /// The process of this number and the kinds of changes it made, if it made one since then (nanoseconds since boot).
+    pub fn doer(&self, pid: u32, since: u64) -> Option<(Actor, Kinds)> {
+        self.doers.find(pid, since)
     }
 
     pub fn attached(&self) -> &Attached {

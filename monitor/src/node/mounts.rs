@@ -64,6 +64,16 @@ impl Mounts {
         Some((mount.dev, inside))
     }
 
+    /// The file system that a path of the node leads into, and the path in there.
+    pub fn locate(&self, path: &Path) -> Option<(u32, PathBuf)> {
+        let holds = self.list.iter().filter(|mount| path.starts_with(&mount.point));
+        // Of several at one place the last covers the others.
+        let mount = holds.max_by_key(|mount| depth(&mount.point))?;
+        let rest = path.strip_prefix(&mount.point).ok()?;
+        let inside = if rest.as_os_str().is_empty() { mount.root.clone() } else { mount.root.join(rest) };
+        Some((mount.dev, inside))
+    }
+
     /// Files that a network namespace is mounted on, and that keep it.
     pub fn held_namespaces(&self) -> impl Iterator<Item = &Path> {
         let held = self.list.iter().filter(|mount| mount.root.as_os_str().as_bytes().starts_with(b"net:["));
@@ -152,6 +162,17 @@ mod tests {
         assert_eq!(inside(24, "/pods/x/host"), Some((sda, manifests.into())));
         assert_eq!(inside(24, "/elsewhere"), None);
         assert_eq!(inside(99, "/etc/x"), None);
+    }
+
+    #[test]
+    fn a_path_leads_into_the_innermost_mount() {
+        let mounts = Mounts::parse(TEXT);
+        let locate = |path| mounts.locate(Path::new(path));
+        let sda = 8 << 20 | 1;
+        assert_eq!(locate("/etc/x"), Some((sda, "/etc/x".into())));
+        assert_eq!(locate("/run/a.sock"), Some((21, "/a.sock".into())));
+        assert_eq!(locate("/pods/x/host"), Some((sda, "/etc/kubernetes/manifests".into())));
+        assert_eq!(locate("/data disk/x"), Some((30, "/@/x".into())));
     }
 
     #[test]

@@ -21,7 +21,8 @@ use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::{Class, Severity};
 use crate::node;
-use crate::snapshot::{Holder, Snapshot, Wanted};
+use crate::snapshot::{self, Holder, Snapshot, Wanted};
+use crate::told::Teller;
 use crate::verdict::{Reason, Verdict};
 use crate::watch::{Change, Keeper, State};
 
@@ -36,6 +37,7 @@ pub struct Parts {
     pub exes: ExeTable,
     pub context: Context,
     pub emitter: Emitter,
+    pub teller: Teller,
     pub show_allowed: bool,
 }
 
@@ -51,6 +53,7 @@ pub struct Handler {
     show_allowed: bool,
     health: Health,
     pub(super) held: Held,
+    pub(super) teller: Teller,
     repeats: Repeats,
     canary: Canary,
     pub(super) alerts: u64,
@@ -61,7 +64,7 @@ pub struct Handler {
 
 impl Handler {
     pub fn new(parts: Parts) -> Self {
-        let Parts { kernel, keeper, rules, exes, context, emitter, show_allowed } = parts;
+        let Parts { kernel, keeper, rules, exes, context, emitter, teller, show_allowed } = parts;
         let mut handler = Self {
             kernel,
             keeper,
@@ -74,6 +77,7 @@ impl Handler {
             show_allowed,
             health: Health::default(),
             held: Held::default(),
+            teller,
             repeats: Repeats::default(),
             canary: Canary::default(),
             alerts: 0,
@@ -90,10 +94,13 @@ impl Handler {
             Ok(Record::Access(decoded)) => {
                 self.since.seen(&decoded.access);
                 self.held.opened(&decoded.access);
+                self.teller.opened(&decoded.access);
                 if let Some(due) = self.held.hold(decoded) {
                     self.access(&due);
                 }
             }
+            // Described for what fanotify tells, and never sent.
+            Ok(Record::Doer(_)) => {}
             Ok(Record::Outcome(outcome)) => {
                 if let Some(decoded) = self.held.connected(&outcome) {
                     self.access(&decoded);
@@ -110,6 +117,24 @@ impl Handler {
     pub(super) fn release(&mut self, all: bool) {
         while let Some(decoded) = self.held.take(all) {
             self.access(&decoded);
+        }
+    }
+
+    /// Hears what fanotify tells.
+    pub(super) fn hear(&mut self) {
+        if let Err(error) = self.teller.hear(&mut self.kernel) {
+            tracing::error!(%error, "cannot read from fanotify");
+            self.health.undecodable += 1;
+        }
+    }
+
+    /// Reports what was told long enough ago, or all of it.
+    pub(super) fn tell(&mut self, all: bool) {
+        loop {
+            let (keeper, exes, namespaces) = (&self.keeper, &self.exes, self.context.namespaces);
+            let who = |pid| snapshot::describe(pid, &Wanted::new(keeper, exes, namespaces));
+            let Some(told) = self.teller.take(all, &mut self.kernel, keeper, &who) else { return };
+            told.iter().for_each(|decoded| self.access(decoded));
         }
     }
 
@@ -177,14 +202,13 @@ impl Handler {
         let Snapshot { holders, processes, unreadable, left_out, coverage_gaps } = snapshot;
         let mut taken =
             SnapshotTaken { processes, unreadable, left_out, coverage_gaps, ..SnapshotTaken::default() };
-        for Holder { decoded, count, errors } in holders {
+        for Holder { decoded, count } in holders {
             if self.since.was_seen(&decoded.access) {
                 continue;
             }
-            let Some((class, mut facts, verdict)) = self.judge(decoded.access.target, &decoded) else {
+            let Some((class, facts, verdict)) = self.judge(decoded.access.target, &decoded) else {
                 continue;
             };
-            facts.errors.extend(errors);
             let violates = verdict.is_violation();
             *(if violates { &mut taken.violations } else { &mut taken.allowed }) += 1;
             if violates || self.show_allowed {
@@ -299,6 +323,7 @@ impl Handler {
         let kernel =
             self.kernel.counters().inspect_err(|error| tracing::error!(%error, "cannot read the counters"));
         self.health.unattributed = self.repeats.unattributed;
+        self.health.overflows = self.teller.overflows;
         let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);
         for health in due {
             self.emitter.emit(self.context.health(health));

@@ -13,6 +13,8 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(60);
 pub(super) struct Health {
     /// Records that broke the contract with the kernel side.
     pub undecodable: u64,
+    /// Times that fanotify dropped what it had to tell.
+    pub overflows: u64,
     /// Repeated accesses whose first is not remembered.
     pub unattributed: u64,
     last_beat: Instant,
@@ -21,7 +23,7 @@ pub(super) struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { undecodable: 0, unattributed: 0, last_beat: Instant::now(), reported: BTreeMap::new() }
+        Self { undecodable: 0, overflows: 0, unattributed: 0, last_beat: Instant::now(), reported: BTreeMap::new() }
     }
 }
 
@@ -68,6 +70,7 @@ impl Health {
         let EmitCounters { queued: _, written: _, dropped, failed } = emitted;
         let own = [
             ("undecodable", self.undecodable),
+            ("fanotify_overflow", self.overflows),
             ("repeats_unattributed", self.unattributed),
             ("output_queue_full", dropped),
             ("output_failed", failed),

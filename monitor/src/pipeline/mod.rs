@@ -57,6 +57,11 @@ pub async fn run(
                 ring.drain_all(|record| handler.record(record));
                 handler.held_before(snapshot);
             }
+            told = handler.teller.ready() => {
+                told?;
+                handler.hear();
+            }
+            () = handler.teller.due() => handler.tell(false),
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(),
@@ -67,6 +72,8 @@ pub async fn run(
     if let Some(snapshot) = snapshot {
         handler.held_before(snapshot);
     }
+    handler.hear();
+    handler.tell(true);
     handler.release(true);
     handler.report_repeats(true);
     handler.check_health();

@@ -1,7 +1,10 @@
 //! The first event of a run: what it sees and what it does not.
 
+use std::path::Path;
+
 use crate::coverage;
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
+use crate::kernel::listen::MOUNTS;
 use crate::kernel::{HookState, Kernel};
 use crate::model::{Backend, Class};
 use crate::target::What;
@@ -42,6 +45,13 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
         started
             .coverage_gaps
             .push("io_uring: this kernel does not tell which request is complete".to_owned());
+    }
+    if chosen.backend == Backend::Syscall && !started.hooks.iter().any(|hook| hook == MOUNTS) {
+        started.coverage_gaps.push("mounts: this kernel does not tell who mounts".to_owned());
+    }
+    if let Some(changes) = &kernel.listener().changes {
+        let gap = |(path, why): (&Path, &str)| format!("changes in {} that open nothing: {why}", path.display());
+        started.coverage_gaps.extend(changes.failed().map(gap));
     }
     if !kernel.identity().sees_node_processes() {
         started

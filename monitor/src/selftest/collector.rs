@@ -33,7 +33,7 @@ impl Collector {
             Ok(Record::Access(decoded)) if self.seen.is_none() && self.is_it(&decoded) => {
                 self.seen = Some(Seen { hooked: decoded.access.boottime, decoded: clock::since_boot() });
             }
-            Ok(Record::Access(_) | Record::Outcome(_)) => {}
+            Ok(Record::Access(_) | Record::Outcome(_) | Record::Doer(_)) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot decode a record");
                 self.undecodable += 1;

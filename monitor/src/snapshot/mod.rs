@@ -51,8 +51,6 @@ pub struct Holder {
     pub decoded: Decoded,
     /// How often: descriptors of the same file, connections to the same address.
     pub count: u64,
-    /// What could not be found out about the process.
-    pub errors: Vec<String>,
 }
 
 /// A use of a door, without who it is.
@@ -115,6 +113,11 @@ impl Uses {
             }
         }
     }
+}
+
+/// A process as it is now, and what could not be found out about it; `None` when it is gone.
+pub fn describe(pid: u32, wanted: &Wanted) -> Option<(Actor, Vec<String>)> {
+    Process::open(pid).ok()?.describe(pid, wanted)
 }
 
 /// Looks at the node. It changes the network namespace of the thread it is called on, which is good for nothing else afterwards.
@@ -183,9 +186,10 @@ impl Snapshot {
             actor: actor.clone(),
             truncated: false,
         };
-        let decoded =
-            Decoded { access, below, ancestor: false, across: false, maybe_opened: false, connecting: None };
-        self.holders.push(Holder { decoded, count, errors: errors.to_vec() });
+        let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
+        let errors = errors.to_vec();
+        let decoded = Decoded { access, below, ancestor, across, maybe_opened, connecting, errors };
+        self.holders.push(Holder { decoded, count });
     }
 }
 

@@ -13,6 +13,7 @@ use super::notice::{Interest, Notice};
 use super::plan::{Plan, State};
 use crate::access::ObjectKey;
 use crate::glob::Pattern;
+use crate::kernel::listen::Mark;
 use crate::kernel::{Kernel, LoadError};
 use crate::node::Root;
 use crate::node::root::canonical;
@@ -22,6 +23,8 @@ pub(super) struct Arming<'a> {
     pub root: &'a Root,
     pub plan: &'a mut Plan,
     pub id: u32,
+    /// Whether it matters that a file is cut.
+    pub contents: bool,
 }
 
 impl Arming<'_> {
@@ -70,6 +73,7 @@ impl Arming<'_> {
             self.plan.paths.entry(*key).or_insert_with(|| path.to_owned());
         }
         self.plan.id(&fd, &keys);
+        self.listen(&fd, path, Mark::File { target: self.id });
         self.plan.notices.push(Notice { fd, interest: Interest::Itself, keeps: keys });
         State::Armed
     }
@@ -107,7 +111,10 @@ impl Arming<'_> {
     fn keep_place(&mut self, path: &Path) -> Result<(), LoadError> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         for above in parent.ancestors().filter(|above| above.parent().is_some()) {
-            let (_, keys) = self.touch(above, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            let (fd, keys) = self.touch(above, OFlags::RDONLY | OFlags::DIRECTORY)?;
+            if let (Ok(fd), Some(key)) = (&fd, keys.first()) {
+                self.listen(fd, above, Mark::Above { target: self.id, key: *key });
+            }
             keys.into_iter().for_each(|key| self.plan.above(key, above, self.id));
         }
         self.keep_name(parent, name)
@@ -122,6 +129,7 @@ impl Arming<'_> {
                 tracing::warn!(name = %name.display(), "the name is too long to be watched while nothing has it");
             }
         }
+        self.listen(&fd, parent, Mark::Name { target: self.id, name });
         self.plan.notices.push(Notice { fd, interest: Interest::name(name), keeps: Vec::new() });
         Ok(())
     }
@@ -153,6 +161,11 @@ impl Arming<'_> {
             Some(libc::ENOENT | libc::ENOTDIR) => "does not exist".to_owned(),
             _ => error.to_string(),
         }))
+    }
+
+    /// Asks to be told of what hooks may not see.
+    pub(super) fn listen(&mut self, fd: &OwnedFd, path: &Path, mark: Mark<'_>) {
+        self.kernel.listener_mut().mark(fd, path, mark, self.contents);
     }
 
     /// Opens a path of the node and returns what the hooks saw.

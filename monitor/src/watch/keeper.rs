@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use monitor_abi::probe::News;
@@ -10,6 +11,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::notice::Notices;
+use super::owner::nearest_first;
 use super::plan::{Plan, State, plan};
 use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
 use crate::decode::Decoded;
@@ -79,7 +81,9 @@ impl Keeper {
     pub fn refresh(&mut self, kernel: &mut Kernel) -> Result<Vec<Change>, WatchError> {
         let started = Instant::now();
         let news = kernel.news()?;
+        kernel.listener_mut().begin();
         let mut new = plan(kernel, &self.root, &self.targets, &self.inbound)?;
+        kernel.listener_mut().end(|| new.paths_of(&self.targets));
         let kept = self.notices.set(std::mem::take(&mut new.notices));
         self.keep(&kept, &mut new);
         new.keep_above(&mut self.plan);
@@ -171,6 +175,17 @@ impl Keeper {
             What::Path(_) | What::Glob { .. } | What::Port { .. } => false,
         };
         (0..).map(TargetId).zip(&self.targets).find(|(_, target)| is_it(target)).map(|(id, _)| id)
+    }
+
+    /// The target at or above a path of the node, the nearest one, and how many names the path lies below it.
+    pub fn around(&self, path: &Path) -> Option<(TargetId, u32)> {
+        let found = nearest_first(&self.targets).into_iter().find_map(|(id, target)| {
+            let own = target.path()?;
+            let real = self.plan.real.get(&id).map_or(own, PathBuf::as_path);
+            let rest = path.strip_prefix(own).or_else(|_| path.strip_prefix(real)).ok()?;
+            Some((TargetId(id), rest.components().count()))
+        });
+        found.and_then(|(id, below)| Some((id, u32::try_from(below).ok()?)))
     }
 
     /// Every target with its state.

@@ -116,7 +116,8 @@ mod tests {
             file.key = ObjectKey::new(1, ino);
         }
         let access = samples::access(Action::Open, object, samples::actor(&[]));
-        Decoded { access, below, ancestor: false, across: false, maybe_opened: false, connecting: None }
+        let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
+        Decoded { access, below, ancestor, across, maybe_opened, connecting, errors: Vec::new() }
     }
 
     fn owner(plan: &Plan, targets: &[Target], id: u32, decoded: &Decoded, path: &str) -> Option<u32> {

@@ -71,7 +71,9 @@ pub fn plan(
     });
     let mut plan = Plan { mounts, states: vec![State::Armed; targets.len()], ..Plan::default() };
     for (id, target) in nearest_first(targets) {
-        let mut arming = Arming { kernel, root, plan: &mut plan, id };
+        // Databases are written to all the time, and not cut from outside.
+        let contents = target.class != Class::DatastoreFile;
+        let mut arming = Arming { kernel, root, plan: &mut plan, id, contents };
         let state = match &target.what {
             What::Path(path) => arming.path(path)?,
             What::Glob { base, pattern } => arming.glob(base, pattern)?,
@@ -127,6 +129,17 @@ impl Plan {
         if !above.targets.contains(&target) {
             above.targets.push(target);
         }
+    }
+}
+
+impl Plan {
+    /// Paths of targets, where they are said to be and where they really are.
+    pub(super) fn paths_of(&self, targets: &[Target]) -> Vec<PathBuf> {
+        let own = targets.iter().filter_map(Target::path).map(Path::to_owned);
+        let mut paths: Vec<_> = own.chain(self.real.values().cloned()).collect();
+        paths.sort();
+        paths.dedup();
+        paths
     }
 }
 

@@ -15,6 +15,7 @@ use super::plan::State;
 use crate::access::ObjectKey;
 use crate::glob::Pattern;
 use crate::kernel::LoadError;
+use crate::kernel::listen::Mark;
 
 /// Files of one directory that are known by their object; more are still seen through the directory.
 const FILES_MAX: usize = 1024;
@@ -66,6 +67,9 @@ impl Arming<'_> {
         walk: &mut Walk<'_>,
     ) -> Result<(), LoadError> {
         let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
+        let names = path.strip_prefix(walk.base).map_or(0, |names| names.components().count());
+        let mark = Mark::Tree { target: self.id, depth: u32::try_from(names).unwrap_or(0) };
+        self.listen(&dir, path, mark);
         let entries = match Dir::read_from(&dir) {
             Ok(entries) => entries,
             Err(error) => {
@@ -110,6 +114,9 @@ impl Arming<'_> {
         let (opened, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
         if let Ok(opened) = &opened {
             self.plan.id(opened, &keys);
+            if fits {
+                self.listen(opened, path, Mark::File { target: self.id });
+            }
         }
         for key in keys {
             if fits {

@@ -1,0 +1,54 @@
+//! Changes of directory entries and of files.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Instant;
+
+use super::marks::{Attributes, Mark, Marks};
+use super::{Heard, Told, heard, read, sys};
+
+#[derive(Debug)]
+pub struct Changes {
+    group: OwnedFd,
+    marks: Marks,
+}
+
+impl Changes {
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { group: sys::changes()?, marks: Marks::default() })
+    }
+
+    pub fn group(&self) -> &OwnedFd {
+        &self.group
+    }
+
+    /// What is added from now on is all that counts at the end.
+    pub fn begin(&mut self) {
+        self.marks.begin(&self.group);
+    }
+
+    pub fn end(&mut self) {
+        self.marks.end();
+    }
+
+    pub fn add(&mut self, fd: &OwnedFd, path: &Path, mark: Mark<'_>, size: bool) {
+        self.marks.add(&self.group, fd, path, mark, size);
+    }
+
+    /// What could not be added, and why.
+    pub fn failed(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.marks.failed()
+    }
+
+    /// Notes the attributes that something has now, and returns those it had.
+    pub fn noted(&mut self, heard: &Heard, now: Attributes) -> Option<Attributes> {
+        self.marks.noted(heard.handle.as_ref()?, now)
+    }
+
+    /// Reads all that is there.
+    pub fn read(&self, told: &mut Told) -> io::Result<()> {
+        let now = Instant::now();
+        read(&self.group, told, |event, told| heard::hear(&event, &self.marks, now, &mut told.heard))
+    }
+}

@@ -1,0 +1,130 @@
+//! What fanotify tells of changes that leave nothing behind in a process: for the `syscall` backend, which sees only what does.
+//!
+//! Marks are of inodes, so every path to them counts. An event names the process by its number only; the kernel side describes it
+//! when its call ends (`DOERS`), because it may be gone when the event is read.
+
+mod changes;
+mod event;
+mod heard;
+mod marks;
+mod mounts;
+mod statmount;
+mod sys;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+pub use self::changes::Changes;
+use self::event::{Event, parse};
+pub use self::heard::{Heard, What};
+pub use self::marks::{Attributes, Mark};
+pub use self::mounts::{Mounted, Mounts};
+use super::backend::{HookReport, HookState};
+use crate::node::Identity;
+
+/// What was read.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub heard: Vec<Heard>,
+    pub mounted: Vec<Mounted>,
+    /// Times that the kernel dropped what came.
+    pub overflows: u64,
+    pub malformed: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Listener {
+    pub changes: Option<Changes>,
+    pub mounts: Option<Mounts>,
+}
+
+impl Listener {
+    /// All that this kernel tells, and how that went.
+    pub(super) fn new(identity: &Identity) -> (Self, Vec<HookReport>) {
+        let is_node = identity.own.mnt == identity.node.mnt;
+        let namespace = Path::new(if is_node { "/proc/self/ns/mnt" } else { "/proc/1/ns/mnt" });
+        let (changes, mounts) = (Changes::new(), Mounts::new(namespace));
+        let mut reports = vec![report("fanotify", "changes that open nothing", &changes)];
+        // Before 6.15 the kernel does not know the question.
+        if !matches!(&mounts, Err(error) if error.raw_os_error() == Some(libc::EINVAL)) {
+            reports.push(report(MOUNTS, "mounts", &mounts));
+        }
+        (Self { changes: changes.ok(), mounts: mounts.ok() }, reports)
+    }
+
+    /// What is marked from now on is all that counts at the end.
+    pub fn begin(&mut self) {
+        if let Some(changes) = &mut self.changes {
+            changes.begin();
+        }
+    }
+
+    /// `paths`: those at which mounts matter.
+    pub fn end(&mut self, paths: impl FnOnce() -> Vec<PathBuf>) {
+        if let Some(changes) = &mut self.changes {
+            changes.end();
+        }
+        if let Some(mounts) = &mut self.mounts {
+            mounts.watch(paths());
+        }
+    }
+
+    /// `contents`: whether it matters that files are cut, which is told with every write.
+    pub fn mark(&mut self, fd: &OwnedFd, path: &Path, mark: Mark<'_>, contents: bool) {
+        if let Some(changes) = &mut self.changes {
+            changes.add(fd, path, mark, contents);
+        }
+    }
+
+    pub fn groups(&self) -> impl Iterator<Item = &OwnedFd> {
+        let changes = self.changes.iter().map(Changes::group);
+        changes.chain(self.mounts.iter().map(Mounts::group))
+    }
+
+    /// Reads all that is there.
+    pub fn read(&mut self) -> io::Result<Told> {
+        let mut told = Told::default();
+        if let Some(changes) = &self.changes {
+            changes.read(&mut told)?;
+        }
+        if let Some(mounts) = &mut self.mounts {
+            mounts.read(&mut told)?;
+        }
+        Ok(told)
+    }
+}
+
+/// What a run calls it, among its hooks.
+pub const MOUNTS: &str = "fanotify mounts";
+
+fn report<T>(place: &'static str, sees: &'static str, result: &io::Result<T>) -> HookReport {
+    let state = match result {
+        Ok(_) => HookState::Attached,
+        Err(error) => HookState::Failed(format!("{place}: {error}")),
+    };
+    HookReport { program: place.to_owned(), place, sees, state }
+}
+
+fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, &mut Told)) -> io::Result<()> {
+    let mut buffer = [0; 16 << 10];
+    loop {
+        let length = match rustix::io::read(group, &mut buffer) {
+            Ok(length) => length,
+            Err(rustix::io::Errno::AGAIN) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let Ok(events) = parse(buffer.get(..length).unwrap_or_default()) else {
+            told.malformed += 1;
+            continue;
+        };
+        for event in events {
+            if event.mask & libc::FAN_Q_OVERFLOW != 0 {
+                told.overflows += 1;
+            } else {
+                each(event, told);
+            }
+        }
+    }
+}

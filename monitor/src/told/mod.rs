@@ -1,0 +1,217 @@
+//! From what fanotify tells to accesses: who did it, what exactly, and where. For the `syscall` backend.
+//!
+//! The kernel tells it in the middle of a system call, and the process is described at the end of the call. So what was told waits
+//! for a moment.
+
+mod access;
+mod action;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use self::access::{at, changed, mounted};
+use self::action::{actions, maybe_opened};
+use crate::access::{Access, Actor, Object};
+use crate::clock;
+use crate::decode::Decoded;
+use crate::kernel::listen::{Heard, Mounted, Told, What};
+use crate::kernel::{Kernel, Kinds};
+use crate::model::Action;
+use crate::watch::Keeper;
+
+/// A call ends microseconds after what is told of it, unless its process is not let run.
+const SETTLE: Duration = Duration::from_millis(5);
+
+/// The same for what may be part of an open, which then is reported as that.
+const MAKING: Duration = Duration::from_millis(50);
+
+/// Files that an open made, of late.
+const MADE_MAX: usize = 64;
+
+/// A process that did something before that is not known for it.
+const LATELY: Duration = Duration::from_secs(1);
+
+/// Who has this process id now, and what cannot be found out about it.
+pub type Who<'a> = dyn Fn(u32) -> Option<(Actor, Vec<String>)> + 'a;
+
+#[derive(Default)]
+pub struct Teller {
+    ears: Vec<AsyncFd<OwnedFd>>,
+    waiting: VecDeque<Item>,
+    made: VecDeque<(Instant, u32, Vec<u8>)>,
+    /// Times that the kernel dropped what it had to tell.
+    pub overflows: u64,
+}
+
+enum Item {
+    Heard(Heard),
+    Mounted(Mounted),
+}
+
+impl Item {
+    fn at(&self) -> Instant {
+        match self {
+            Self::Heard(heard) => heard.at,
+            Self::Mounted(mounted) => mounted.at,
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        match self {
+            Self::Heard(heard) => heard.pid,
+            Self::Mounted(mounted) => mounted.pid,
+        }
+    }
+}
+
+/// Who did it.
+struct Doer {
+    actor: Actor,
+    /// Unknown if the kernel side did not describe the process.
+    kinds: Option<Kinds>,
+    errors: Vec<String>,
+}
+
+impl Teller {
+    /// Nothing is ever told where other hooks see it all.
+    pub fn new(kernel: &Kernel) -> io::Result<Self> {
+        let ear = |group: &OwnedFd| -> io::Result<_> {
+            // SAFETY: the descriptor is owned by the value, stays open and never changes.
+            Ok(unsafe { AsyncFd::register_with_interest(group.try_clone()?, Interest::READABLE) }?)
+        };
+        let ears = kernel.listener().groups().map(ear).collect::<io::Result<_>>()?;
+        Ok(Self { ears, ..Self::default() })
+    }
+
+    /// Waits until there is something to hear. Safe to cancel.
+    pub async fn ready(&self) -> io::Result<()> {
+        let wait = async |ear: Option<&AsyncFd<OwnedFd>>| match ear {
+            // All is read afterwards; what comes meanwhile makes it readable again.
+            Some(ear) => ear.readable().await.map(|mut guard| guard.clear_ready()),
+            None => std::future::pending().await,
+        };
+        tokio::select! {
+            ready = wait(self.ears.first()) => ready,
+            ready = wait(self.ears.get(1)) => ready,
+        }
+    }
+
+    pub fn hear(&mut self, kernel: &mut Kernel) -> io::Result<()> {
+        let Told { heard, mounted, overflows, malformed } = kernel.listener_mut().read()?;
+        if malformed > 0 {
+            tracing::error!(malformed, "fanotify wrote events of unknown form");
+        }
+        self.overflows += overflows + malformed;
+        let own = std::process::id();
+        let items = heard.into_iter().map(Item::Heard).chain(mounted.into_iter().map(Item::Mounted));
+        self.waiting.extend(items.filter(|item| item.pid() != own));
+        Ok(())
+    }
+
+    /// A record came that may say more about what was told.
+    pub fn opened(&mut self, open: &Access) {
+        if let (Action::Create, Object::File(file), false) = (open.action, &open.object, self.ears.is_empty()) {
+            if self.made.len() == MADE_MAX {
+                self.made.pop_front();
+            }
+            self.made.push_back((Instant::now(), open.actor.pid, last_name(&file.path_seen).to_vec()));
+        }
+    }
+
+    /// Waits until something has waited long enough. Safe to cancel.
+    pub async fn due(&self) {
+        match self.waiting.front() {
+            Some(item) => tokio::time::sleep_until(self.until(item).into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What waited long enough, or anything.
+    pub fn take(
+        &mut self,
+        any: bool,
+        kernel: &mut Kernel,
+        keeper: &Keeper,
+        who: &Who<'_>,
+    ) -> Option<Vec<Decoded>> {
+        let until = self.until(self.waiting.front()?);
+        if !any && until > Instant::now() {
+            return None;
+        }
+        let item = self.waiting.pop_front()?;
+        let time = clock::since_boot().saturating_sub(nanoseconds(item.at().elapsed()));
+        Some(match item {
+            Item::Heard(heard) => self.finish(&heard, time, kernel, keeper, who),
+            Item::Mounted(mount) => {
+                let doer = doer(mount.pid, time, kernel, who);
+                mounted(&mount, time, &doer, keeper)
+            }
+        })
+    }
+
+    fn until(&self, item: &Item) -> Instant {
+        let wait = match item {
+            Item::Heard(heard) if maybe_opened(heard) && !self.was_opened(heard) => MAKING,
+            Item::Heard(_) | Item::Mounted(_) => SETTLE,
+        };
+        item.at() + wait
+    }
+
+    fn was_opened(&self, heard: &Heard) -> bool {
+        let name = heard.path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+        let recent = |at: &Instant| *at + LATELY > heard.at;
+        self.made.iter().any(|(at, pid, made)| recent(at) && *pid == heard.pid && made == name)
+    }
+
+    fn finish(
+        &self,
+        heard: &Heard,
+        time: u64,
+        kernel: &mut Kernel,
+        keeper: &Keeper,
+        who: &Who<'_>,
+    ) -> Vec<Decoded> {
+        if maybe_opened(heard) && self.was_opened(heard) {
+            return Vec::new();
+        }
+        let doer = doer(heard.pid, time, kernel, who);
+        let now = at(keeper, &heard.path);
+        let before = now.and_then(|now| kernel.listener_mut().changes.as_mut()?.noted(heard, now));
+        // A link to a file is told as one more link of it, and then as the new name.
+        let named = self.waiting.front().is_some_and(|next| is_new_name(next, heard.pid));
+        let actions = actions(heard, doer.kinds, before, now);
+        let actions = actions.into_iter().filter(|action| !named || *action != Action::Link);
+        actions.map(|action| changed(heard, action, now, time, &doer, keeper)).collect()
+    }
+}
+
+fn is_new_name(item: &Item, pid: u32) -> bool {
+    matches!(item, Item::Heard(next) if next.pid == pid && next.what == What::Made)
+}
+
+/// As the kernel side described the process when its call ended, or else as /proc has it now.
+fn doer(pid: u32, time: u64, kernel: &Kernel, who: &Who<'_>) -> Doer {
+    let since = time.saturating_sub(nanoseconds(LATELY));
+    if let Some((actor, kinds)) = kernel.doer(pid, since) {
+        return Doer { actor, kinds: Some(kinds), errors: Vec::new() };
+    }
+    let (actor, errors) = who(pid).unwrap_or_else(|| {
+        let why = "process: it ended before it could be described".to_owned();
+        (Actor { pid, tid: pid, ..Actor::default() }, vec![why])
+    });
+    Doer { actor, kinds: None, errors }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
