@@ -15,7 +15,7 @@ pub fn decode(data: &[u8]) {
 fn check(record: &[u8]) {
     let access = match decode_record(record) {
         Ok(Record::Access(decoded)) => decoded.access,
-        Ok(Record::Outcome(_)) => return,
+        Ok(Record::Outcome(_) | Record::Doer(_)) => return,
         Err(error) => {
             let _words = error.to_string();
             return;

@@ -15,6 +15,7 @@ mod cgroup;
 mod config;
 mod decode;
 mod event;
+mod fanotify;
 mod glob;
 mod mounts;
 
@@ -23,6 +24,7 @@ pub use cgroup::cgroup;
 pub use config::config;
 pub use decode::decode;
 pub use event::event;
+pub use fanotify::fanotify;
 pub use glob::glob;
 pub use mounts::mounts;
 

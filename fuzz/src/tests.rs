@@ -5,12 +5,13 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 7] = [
+const TARGETS: [Target; 8] = [
     ("btf", super::btf),
     ("cgroup", super::cgroup),
     ("config", super::config),
     ("decode", super::decode),
     ("event", super::event),
+    ("fanotify", super::fanotify),
     ("glob", super::glob),
     ("mounts", super::mounts),
 ];

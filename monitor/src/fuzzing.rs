@@ -1,12 +1,13 @@
 //! What the fuzz targets reach of private modules. It is for them alone and may change at any time.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
 use crate::config::{Config, ConfigErrors};
 use crate::event::Event;
+use crate::kernel::listen;
 use crate::{config, emit, enrich};
 
 /// The name that errors give to a policy's file.
@@ -20,6 +21,16 @@ pub fn policy(text: &str) -> Result<Config, ConfigErrors> {
 /// The systemd unit in a cgroup path.
 pub fn unit(cgroup: &[u8]) -> Option<String> {
     enrich::unit(cgroup)
+}
+
+/// How many events of fanotify these bytes are.
+pub fn fanotify(bytes: &[u8]) -> Option<usize> {
+    listen::events(bytes)
+}
+
+/// The mount point in an answer of statmount(2).
+pub fn statmount(bytes: &[u8]) -> Option<PathBuf> {
+    listen::mount_point(bytes)
 }
 
 /// The event for people.

@@ -15,7 +15,9 @@ pub mod task;
 use aya_ebpf::helpers::bpf_get_current_task;
 use monitor_abi::counters::Counter;
 use monitor_abi::fields::Field;
-use monitor_abi::record::{Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT, TAG_DOER, TARGET_NONE};
+use monitor_abi::record::{
+    Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT, TAG_DOER, TARGET_NONE,
+};
 
 use self::scratch::{Record, Scratch};
 use crate::again::{self, Same};

@@ -4,7 +4,9 @@ use core::ptr;
 
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
-use monitor_abi::record::{ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, RECORD_MAX, SECTIONS_MAX};
+use monitor_abi::record::{
+    ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, RECORD_MAX, SECTIONS_MAX,
+};
 
 use crate::maps::SCRATCH;
 use crate::matching::Match;

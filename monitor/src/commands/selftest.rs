@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 use crate::node::Root;
 use crate::ring::Ring;
 use crate::selftest::{Format, Scene, Summary, Tester, WAYS};
+use crate::told::Teller;
 use crate::watch::{Keeper, State};
 
 pub(super) fn selftest(opts: &Selftest) -> Result<Exit, CommandError> {
@@ -44,7 +45,8 @@ async fn test(mut kernel: Kernel, format: Format) -> Result<Exit, CommandError> 
     }
     let backend = kernel.attached().chosen.backend;
     let mut summary = Summary::new(backend);
-    let mut tester = Tester::new(scene, ring, backend);
+    let teller = Teller::new(&kernel).map_err(io_error("cannot listen to fanotify"))?;
+    let mut tester = Tester::new(scene, ring, kernel, keeper, teller);
     for way in WAYS {
         let tried = tester.go(way).await.map_err(io_error("cannot go on testing"))?;
         print(&tried.line(format))?;

@@ -11,7 +11,8 @@ use bytes::Buf;
 use monitor_abi::record::{
     ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
     ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_RECEIVED, HEAD_TRUNCATED,
-    Head, OBJECT_MAX, TAG_CHANGE, TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
+    Head, OBJECT_MAX, TAG_CHANGE, TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS,
+    TAG_UNIX,
 };
 use thiserror::Error;
 
@@ -129,7 +130,15 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let action = if flags & HEAD_RECEIVED == 0 { action } else { Action::Receive };
     let access = Access { boottime, target, action, object, outcome, actor, truncated };
     let (ancestor, across) = (flags & HEAD_ANCESTOR != 0, flags & HEAD_ACROSS != 0);
-    Ok(Record::Access(Box::new(Decoded { access, below, ancestor, across, maybe_opened, connecting, errors: Vec::new() })))
+    Ok(Record::Access(Box::new(Decoded {
+        access,
+        below,
+        ancestor,
+        across,
+        maybe_opened,
+        connecting,
+        errors: Vec::new(),
+    })))
 }
 
 /// The actor's fixed part. The caller has checked that it is there.

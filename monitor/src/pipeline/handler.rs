@@ -42,7 +42,7 @@ pub struct Parts {
 }
 
 pub struct Handler {
-    kernel: Kernel,
+    pub(super) kernel: Kernel,
     pub(super) keeper: Keeper,
     rules: Vec<Rule>,
     exes: ExeTable,

@@ -23,7 +23,13 @@ pub(super) struct Health {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { undecodable: 0, overflows: 0, unattributed: 0, last_beat: Instant::now(), reported: BTreeMap::new() }
+        Self {
+            undecodable: 0,
+            overflows: 0,
+            unattributed: 0,
+            last_beat: Instant::now(),
+            reported: BTreeMap::new(),
+        }
     }
 }
 

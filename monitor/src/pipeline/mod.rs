@@ -61,7 +61,7 @@ pub async fn run(
                 told?;
                 handler.hear();
             }
-            () = handler.teller.due() => handler.tell(false),
+            () = handler.teller.due(&handler.kernel) => handler.tell(false),
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(),

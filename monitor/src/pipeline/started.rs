@@ -50,7 +50,8 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
         started.coverage_gaps.push("mounts: this kernel does not tell who mounts".to_owned());
     }
     if let Some(changes) = &kernel.listener().changes {
-        let gap = |(path, why): (&Path, &str)| format!("changes in {} that open nothing: {why}", path.display());
+        let gap =
+            |(path, why): (&Path, &str)| format!("changes in {} that open nothing: {why}", path.display());
         started.coverage_gaps.extend(changes.failed().map(gap));
     }
     if !kernel.identity().sees_node_processes() {

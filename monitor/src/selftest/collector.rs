@@ -30,14 +30,18 @@ impl Collector {
 
     pub(super) fn record(&mut self, record: &[u8]) {
         match decode(record) {
-            Ok(Record::Access(decoded)) if self.seen.is_none() && self.is_it(&decoded) => {
-                self.seen = Some(Seen { hooked: decoded.access.boottime, decoded: clock::since_boot() });
-            }
-            Ok(Record::Access(_) | Record::Outcome(_) | Record::Doer(_)) => {}
+            Ok(Record::Access(decoded)) => self.decoded(&decoded),
+            Ok(Record::Outcome(_) | Record::Doer(_)) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot decode a record");
                 self.undecodable += 1;
             }
+        }
+    }
+
+    pub(super) fn decoded(&mut self, decoded: &Decoded) {
+        if self.seen.is_none() && self.is_it(decoded) {
+            self.seen = Some(Seen { hooked: decoded.access.boottime, decoded: clock::since_boot() });
         }
     }
 

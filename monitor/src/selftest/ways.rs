@@ -28,20 +28,26 @@ pub struct Way {
     pub action: Action,
     /// A node may be set up so that it does not work.
     pub may_be_refused: bool,
+    /// It is a mount, in a namespace of its own.
+    pub mounts: bool,
     pub(super) act: Act,
 }
 
 const fn file(id: &'static str, action: Action, act: Act) -> Way {
-    Way { id, door: Door::Manifests, action, may_be_refused: false, act }
+    Way { id, door: Door::Manifests, action, may_be_refused: false, mounts: false, act }
 }
 
 const fn connection(id: &'static str, door: Door, act: Act) -> Way {
-    Way { id, door, action: Action::Connect, may_be_refused: false, act }
+    Way { id, door, action: Action::Connect, may_be_refused: false, mounts: false, act }
 }
 
 impl Way {
     const fn if_possible(self) -> Self {
         Self { may_be_refused: true, ..self }
+    }
+
+    const fn mounts(self) -> Self {
+        Self { mounts: true, ..self }
     }
 }
 
@@ -77,7 +83,7 @@ pub const WAYS: &[Way] = &[
     }),
     file("change.chown", Action::Chown, |place| timed(|| chown(place.inside(), Some(0), Some(0)))),
     file("change.setxattr", Action::Setxattr, attribute).if_possible(),
-    file("mount.tmpfs", Action::Mount, cover).if_possible(),
+    file("mount.tmpfs", Action::Mount, cover).if_possible().mounts(),
     connection("unix.stream", Door::Runtime, |place| timed(|| UnixStream::connect(place.socket()))),
     connection("unix.symlink", Door::Runtime, |place| {
         symlink(place.socket(), place.new_outside())?;

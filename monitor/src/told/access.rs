@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::Doer;
-use crate::access::{
-    Access, FileObject, MountObject, Object, ObjectKey, OtherPlace, Outcome, TargetId,
-};
+use crate::access::{Access, FileObject, MountObject, Object, ObjectKey, OtherPlace, Outcome, TargetId};
 use crate::decode::Decoded;
 use crate::kernel::listen::{Attributes, Heard, Mounted};
 use crate::model::Action;
@@ -64,10 +62,11 @@ pub(super) fn mounted(mount: &Mounted, time: u64, doer: &Doer, keeper: &Keeper) 
         let key = known(keeper, point).unwrap_or(ObjectKey::new(0, 0));
         decoded(target, action, object(key), below, false, time, doer)
     });
-    let above = keeper.plan().above.iter().find(|(_, above)| above.path == *point).and_then(|(key, above)| {
-        let target = TargetId(*above.targets.first()?);
-        Some(decoded(target, action, object(*key), 0, true, time, doer))
-    });
+    let above =
+        keeper.plan().above.iter().find(|(_, above)| above.path == *point).and_then(|(key, above)| {
+            let target = TargetId(*above.targets.first()?);
+            Some(decoded(target, action, object(*key), 0, true, time, doer))
+        });
     beneath.into_iter().chain(above).collect()
 }
 

@@ -1,6 +1,8 @@
 //! What exactly was done. fanotify knows fewer words than a policy: what the process did of late, and how the file looks now, tell the rest.
 
-use monitor_abi::record::{CHANGE_LINK, CHANGE_MODE, CHANGE_OWNER, CHANGE_SYMLINK, CHANGE_TRUNCATE, CHANGE_XATTR};
+use monitor_abi::record::{
+    CHANGE_LINK, CHANGE_MKNOD, CHANGE_MODE, CHANGE_OWNER, CHANGE_SYMLINK, CHANGE_TRUNCATE, CHANGE_XATTR,
+};
 use rustix::fs::FileType;
 
 use crate::kernel::Kinds;
@@ -10,6 +12,11 @@ use crate::model::Action;
 /// Whether it may be part of an open, which is reported as such.
 pub(super) fn maybe_opened(heard: &Heard) -> bool {
     heard.what == What::Made && !heard.directory
+}
+
+/// Whether the process makes files in other ways.
+pub(super) fn makes(kinds: Kinds) -> bool {
+    [CHANGE_LINK, CHANGE_SYMLINK, CHANGE_MKNOD].into_iter().any(|change| kinds.has(change))
 }
 
 /// `before` and `now` are how the file looks, where that is known. None: nothing that is reported.
@@ -49,7 +56,8 @@ fn made(heard: &Heard, did: &dyn Fn(u32) -> bool, now: Option<Attributes>) -> Ac
 
 /// Whatever looks different; if nothing does, what the process did. Times are attributes too, and of no interest.
 fn attributes(kinds: Option<Kinds>, before: Option<Attributes>, now: Option<Attributes>) -> Vec<Action> {
-    let words = [(CHANGE_XATTR, Action::Setxattr), (CHANGE_MODE, Action::Chmod), (CHANGE_OWNER, Action::Chown)];
+    let words =
+        [(CHANGE_XATTR, Action::Setxattr), (CHANGE_MODE, Action::Chmod), (CHANGE_OWNER, Action::Chown)];
     let done = words.into_iter().filter(|(change, _)| kinds.is_some_and(|kinds| kinds.has(*change)));
     let mut done = done.map(|(_, action)| action);
     let (Some(before), Some(now)) = (before.filter(|before| Some(before.ino) == now.map(|now| now.ino)), now)
@@ -62,7 +70,8 @@ fn attributes(kinds: Option<Kinds>, before: Option<Attributes>, now: Option<Attr
         ((now.uid, now.gid) != (before.uid, before.gid), Action::Chown),
         (linked, Action::Link),
     ];
-    let found: Vec<_> = differences.into_iter().filter_map(|(differs, action)| differs.then_some(action)).collect();
+    let found: Vec<_> =
+        differences.into_iter().filter_map(|(differs, action)| differs.then_some(action)).collect();
     if !found.is_empty() || now.links != before.links {
         return found;
     }

@@ -16,7 +16,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use self::access::{at, changed, mounted};
-use self::action::{actions, maybe_opened};
+use self::action::{actions, makes, maybe_opened};
 use crate::access::{Access, Actor, Object};
 use crate::clock;
 use crate::decode::Decoded;
@@ -116,7 +116,8 @@ impl Teller {
 
     /// A record came that may say more about what was told.
     pub fn opened(&mut self, open: &Access) {
-        if let (Action::Create, Object::File(file), false) = (open.action, &open.object, self.ears.is_empty()) {
+        if let (Action::Create, Object::File(file), false) = (open.action, &open.object, self.ears.is_empty())
+        {
             if self.made.len() == MADE_MAX {
                 self.made.pop_front();
             }
@@ -125,9 +126,9 @@ impl Teller {
     }
 
     /// Waits until something has waited long enough. Safe to cancel.
-    pub async fn due(&self) {
+    pub async fn due(&self, kernel: &Kernel) {
         match self.waiting.front() {
-            Some(item) => tokio::time::sleep_until(self.until(item).into()).await,
+            Some(item) => tokio::time::sleep_until(self.until(item, kernel).into()).await,
             None => std::future::pending().await,
         }
     }
@@ -140,7 +141,7 @@ impl Teller {
         keeper: &Keeper,
         who: &Who<'_>,
     ) -> Option<Vec<Decoded>> {
-        let until = self.until(self.waiting.front()?);
+        let until = self.until(self.waiting.front()?, kernel);
         if !any && until > Instant::now() {
             return None;
         }
@@ -155,9 +156,12 @@ impl Teller {
         })
     }
 
-    fn until(&self, item: &Item) -> Instant {
+    fn until(&self, item: &Item, kernel: &Kernel) -> Instant {
         let wait = match item {
-            Item::Heard(heard) if maybe_opened(heard) && !self.was_opened(heard) => MAKING,
+            Item::Heard(heard) if maybe_opened(heard) && !self.was_opened(heard) => {
+                let did = kernel.doer(heard.pid, lately(clock::since_boot()));
+                if did.is_some_and(|(_, kinds)| makes(kinds)) { SETTLE } else { MAKING }
+            }
             Item::Heard(_) | Item::Mounted(_) => SETTLE,
         };
         item.at() + wait
@@ -197,8 +201,7 @@ fn is_new_name(item: &Item, pid: u32) -> bool {
 
 /// As the kernel side described the process when its call ended, or else as /proc has it now.
 fn doer(pid: u32, time: u64, kernel: &Kernel, who: &Who<'_>) -> Doer {
-    let since = time.saturating_sub(nanoseconds(LATELY));
-    if let Some((actor, kinds)) = kernel.doer(pid, since) {
+    if let Some((actor, kinds)) = kernel.doer(pid, lately(time)) {
         return Doer { actor, kinds: Some(kinds), errors: Vec::new() };
     }
     let (actor, errors) = who(pid).unwrap_or_else(|| {
@@ -206,6 +209,10 @@ fn doer(pid: u32, time: u64, kernel: &Kernel, who: &Who<'_>) -> Doer {
         (Actor { pid, tid: pid, ..Actor::default() }, vec![why])
     });
     Doer { actor, kinds: None, errors }
+}
+
+fn lately(time: u64) -> u64 {
+    time.saturating_sub(nanoseconds(LATELY))
 }
 
 fn nanoseconds(duration: Duration) -> u64 {

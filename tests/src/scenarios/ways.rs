@@ -76,8 +76,8 @@ impl Run {
         let hooks = at(self.daemon.started(), "/lifecycle/hooks").to_string();
         let blind = running == "syscall" && id.contains("uring") && !hooks.contains("io_uring_complete");
         // Before 6.15 there is no telling who mounts.
-        let blind = blind
-            || running == "syscall" && id.starts_with("mount.") && !hooks.contains("fanotify mounts");
+        let blind =
+            blind || running == "syscall" && id.starts_with("mount.") && !hooks.contains("fanotify mounts");
         Ok(if blind { "not seen".to_owned() } else { claim })
     }
 

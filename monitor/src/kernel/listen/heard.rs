@@ -37,7 +37,9 @@ pub enum What {
     /// It was written to, or cut.
     Contents,
     /// It is there now, or it was there before.
-    Renamed { is_there: bool },
+    Renamed {
+        is_there: bool,
+    },
     Removed,
 }
 
@@ -146,7 +148,8 @@ fn above(event: &Event, marks: &Marks, at: Instant) -> Option<Heard> {
 /// An exchange is told as two renames, one there and one back.
 fn push(new: Heard, heard: &mut Vec<Heard>) {
     let is_back = |last: &&Heard| {
-        let (What::Renamed { is_there: last_there }, What::Renamed { is_there }) = (last.what, new.what) else {
+        let (What::Renamed { is_there: last_there }, What::Renamed { is_there }) = (last.what, new.what)
+        else {
             return false;
         };
         let one_sided = last.from.is_none() && new.from.is_none();

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::ffi::{CString, OsStr, OsString};
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::io;
 
 use rustix::fs::fstat;
 
@@ -54,15 +54,19 @@ pub struct Attributes {
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
-    pub links: u64,
+    pub links: libc::nlink_t,
 }
 
 impl Attributes {
     pub fn of(fd: &OwnedFd) -> io::Result<Self> {
         let stat = fstat(fd)?;
-        #[expect(clippy::unnecessary_cast, reason = "the type differs between machines")]
-        let links = stat.st_nlink as u64;
-        Ok(Self { ino: stat.st_ino, mode: stat.st_mode, uid: stat.st_uid, gid: stat.st_gid, links })
+        Ok(Self {
+            ino: stat.st_ino,
+            mode: stat.st_mode,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            links: stat.st_nlink,
+        })
     }
 }
 
@@ -172,11 +176,5 @@ impl Marks {
     /// What is not heard of.
     pub fn failed(&self) -> impl Iterator<Item = (&Path, &str)> {
         self.failed.iter().map(|(path, why)| (path.as_path(), why.as_str()))
-    }
-
-    /// As if it had been marked.
-    #[cfg(test)]
-    pub fn known_as(&mut self, handle: Handle, marked: Marked) {
-        self.known.insert(handle, marked);
     }
 }

@@ -128,3 +128,13 @@ fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, &mut Told)
         }
     }
 }
+
+/// For fuzz targets.
+pub(crate) fn events(bytes: &[u8]) -> Option<usize> {
+    parse(bytes).ok().map(|events| events.len())
+}
+
+/// For fuzz targets.
+pub(crate) fn mount_point(bytes: &[u8]) -> Option<PathBuf> {
+    statmount::parse(bytes).map(|mount| mount.point)
+}

@@ -34,9 +34,12 @@ struct Request {
 
 impl Request {
     const fn new(mount: u64, parameter: u64, namespace: u64) -> Self {
-        Self { size: size_of::<Self>() as u32, spare: 0, mount, parameter, namespace }
+        Self { size: SIZE, spare: 0, mount, parameter, namespace }
     }
 }
+
+const SIZE: u32 = 32;
+const _: () = assert!(size_of::<Request>() == 32);
 
 /// What is asked of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,9 +64,8 @@ pub(super) fn list(namespace: u64) -> io::Result<Vec<u64>> {
     loop {
         let request = Request::new(ROOT, all.last().copied().unwrap_or(0), namespace);
         // SAFETY: both point to what their lengths say, for as long as the call takes.
-        let count = unsafe {
-            libc::syscall(SYS_LISTMOUNT, &raw const request, ids.as_mut_ptr(), ids.len(), 0_u32)
-        };
+        let count =
+            unsafe { libc::syscall(SYS_LISTMOUNT, &raw const request, ids.as_mut_ptr(), ids.len(), 0_u32) };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
         all.extend(ids.iter().take(count));
         if count < ids.len() {
@@ -79,9 +81,8 @@ pub(super) fn of(id: u64, namespace: u64) -> io::Result<Mount> {
     let mut buffer = vec![0_u8; SIZE];
     let request = Request::new(id, MNT_POINT | FS_TYPE | SB_SOURCE, namespace);
     // SAFETY: both point to what their lengths say, for as long as the call takes.
-    let result = unsafe {
-        libc::syscall(SYS_STATMOUNT, &raw const request, buffer.as_mut_ptr(), buffer.len(), 0_u32)
-    };
+    let result =
+        unsafe { libc::syscall(SYS_STATMOUNT, &raw const request, buffer.as_mut_ptr(), buffer.len(), 0_u32) };
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -89,7 +90,7 @@ pub(super) fn of(id: u64, namespace: u64) -> io::Result<Mount> {
 }
 
 /// `struct statmount`: <https://elixir.bootlin.com/linux/v6.15/source/include/uapi/linux/mount.h#L155>
-fn parse(bytes: &[u8]) -> Option<Mount> {
+pub(super) fn parse(bytes: &[u8]) -> Option<Mount> {
     /// Where the strings begin.
     const STRINGS: usize = 512;
     let number = |offset: usize| Some(bytes.get(offset..offset + 4)?.get_u32_ne());

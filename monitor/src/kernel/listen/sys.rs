@@ -53,14 +53,10 @@ pub(super) fn flush(group: &OwnedFd) -> io::Result<()> {
     fanotify_mark(group, libc::FAN_MARK_FLUSH, 0, c"/")
 }
 
-fn fanotify_mark(
-    group: &OwnedFd,
-    flags: libc::c_uint,
-    mask: u64,
-    path: &std::ffi::CStr,
-) -> io::Result<()> {
+fn fanotify_mark(group: &OwnedFd, flags: libc::c_uint, mask: u64, path: &std::ffi::CStr) -> io::Result<()> {
     // SAFETY: the path is a string with an end that lives through the call.
-    let result = unsafe { libc::fanotify_mark(group.as_raw_fd(), flags, mask, libc::AT_FDCWD, path.as_ptr()) };
+    let result =
+        unsafe { libc::fanotify_mark(group.as_raw_fd(), flags, mask, libc::AT_FDCWD, path.as_ptr()) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
