@@ -5,7 +5,7 @@ use monitor_abi::probe::News;
 
 use crate::maps::{NEWS, NEWS_SEEN};
 
-/// Something was mounted on a watched object or above it.
+/// Something was mounted on a watched object or above it, or may have been.
 #[inline(always)]
 pub fn mounted() {
     if let Some(news) = NEWS.get_ptr_mut(0) {

@@ -49,6 +49,13 @@ pub fn is_own() -> bool {
     own.tgid == (bpf_get_current_pid_tgid() >> 32) as u32 && own.start == start()
 }
 
+/// Whether the process sees the node's mounts.
+#[inline(always)]
+pub fn is_in_node_mounts(task: Kernel) -> bool {
+    let Some(own) = OWN.get(0) else { return false };
+    own.node.mnt == task::namespaces(task).mnt
+}
+
 /// Whether the daemon waits to hear what this hook sees of the current thread.
 #[inline(always)]
 pub fn is_probe() -> bool {

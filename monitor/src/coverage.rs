@@ -10,12 +10,10 @@ pub enum Sight {
     Seen,
     /// The file and who it was, not where else it came from or went to.
     Partly,
-    /// Once the daemon has looked at the node again, milliseconds later.
-    Later,
     NotSeen,
 }
 
-use Sight::{Later, NotSeen, Partly, Seen};
+use Sight::{NotSeen, Partly, Seen};
 
 /// A way to use a door.
 #[derive(Clone, Copy, Debug)]
@@ -103,13 +101,7 @@ pub const WAYS: &[Way] = &[
     all("change.setxattr", "setxattr"),
     one_place("change.ancestor_rename", "rename a directory above"),
     all("mount.tmpfs", "mount over the directory"),
-    Way {
-        id: "mount.tmpfs_write",
-        name: "write right after a mount over the directory",
-        fentry: Seen,
-        kprobe: Seen,
-        syscall: Later,
-    },
+    all("mount.tmpfs_write", "write right after a mount over the directory"),
     all("mount.bind", "bind mount over the directory"),
     all("mount.bind_file", "bind mount over a file"),
     all("mount.ancestor", "mount over a directory above"),
@@ -161,7 +153,6 @@ pub fn table(running: Option<Backend>) -> String {
         let columns = [way.fentry, way.kprobe, way.syscall].map(|sight| match sight {
             Seen => "seen",
             Partly => "partly",
-            Later => "later",
             NotSeen => "not seen",
         });
         line(way.id, columns, way.name);
@@ -169,14 +160,10 @@ pub fn table(running: Option<Backend>) -> String {
     text
 }
 
-fn is_gap(sight: Sight) -> bool {
-    matches!(sight, Later | NotSeen)
-}
-
 /// What a backend does not see, by subject, in sentences.
 pub fn gaps(backend: Backend) -> Vec<String> {
     let mut gaps: Vec<(&str, Vec<&str>)> = Vec::new();
-    for way in WAYS.iter().filter(|way| is_gap(way.sight(backend)) && way.sight(Backend::Fentry) == Seen) {
+    for way in WAYS.iter().filter(|way| way.sight(backend) == NotSeen && way.sight(Backend::Fentry) == Seen) {
         let subject = way.id.split('.').next().unwrap_or_default();
         match gaps.iter_mut().find(|(known, _)| *known == subject) {
             Some((_, names)) => names.push(way.name),

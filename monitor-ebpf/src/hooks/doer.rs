@@ -2,7 +2,7 @@
 //! may have ended by then. So the process is described here, at the end of its call.
 
 use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_boot_ns};
-use monitor_abi::doer::{AGAIN, Doing, bit};
+use monitor_abi::doer::{AGAIN, CHANGE_MOUNT, Doing, bit};
 use monitor_abi::fields::Field;
 use monitor_abi::record::{
     CHANGE_LINK, CHANGE_MKDIR, CHANGE_RENAME, CHANGE_SYMLINK, CHANGE_TRUNCATE, CHANGE_UNLINK, CHANGE_XATTR,
@@ -13,7 +13,7 @@ use super::sys_exit::is_compat;
 use super::syscalls::{self, Left};
 use crate::maps::{DESCRIPTIONS, DOERS};
 use crate::reader::{Kernel, Probe, Reader};
-use crate::{capture, own};
+use crate::{capture, news, own};
 
 /// A system call of this number succeeded.
 ///
@@ -59,6 +59,9 @@ extern "C" fn describe(change: u32) -> u32 {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: the helpers have no precondition, and the task is only read by `Probe`.
     let (now, task) = unsafe { (bpf_ktime_get_boot_ns(), bpf_get_current_task() as Kernel) };
+    if change == CHANGE_MOUNT && own::is_in_node_mounts(task) {
+        news::mounted();
+    }
     let (start, memory) = (own::start(), Probe::read(task, Field::TaskMm));
     if let Some(doing) = DOERS.get_ptr_mut(&tgid) {
         // SAFETY: the value stays in the map's memory; another process's could be written here only if both had one number.

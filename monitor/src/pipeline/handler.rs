@@ -95,7 +95,9 @@ impl Handler {
                 self.since.seen(&decoded.access);
                 self.held.opened(&decoded.access);
                 self.teller.opened(&decoded.access);
-                if let Some(due) = self.held.hold(decoded) {
+                if let Some(decoded) = self.teller.behind(decoded)
+                    && let Some(due) = self.held.hold(decoded)
+                {
                     self.access(&due);
                 }
             }

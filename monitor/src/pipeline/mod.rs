@@ -50,6 +50,7 @@ pub async fn run(
             () = &mut closed => break "the output was closed".to_owned(),
             ready = ring.ready() => {
                 ready?;
+                handler.hear();
                 ring.drain(|record| handler.record(record));
             }
             snapshot = handler.since.taken() => {

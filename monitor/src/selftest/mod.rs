@@ -58,7 +58,7 @@ impl Tester {
                 Outcome::Skipped { why: "only mounts of the node itself are told of".to_owned() }
             }
             Some(Sight::Seen | Sight::Partly) => self.try_it(way).await?,
-            Some(Sight::Later | Sight::NotSeen) | None => Outcome::NotCovered(backend),
+            Some(Sight::NotSeen) | None => Outcome::NotCovered(backend),
         };
         Ok(Tried { way: way.id, name, outcome })
     }

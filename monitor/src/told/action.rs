@@ -56,13 +56,14 @@ fn made(heard: &Heard, did: &dyn Fn(u32) -> bool, now: Option<Attributes>) -> Ac
 
 /// Whatever looks different; if nothing does, what the process did. Times are attributes too, and of no interest.
 fn attributes(kinds: Option<Kinds>, before: Option<Attributes>, now: Option<Attributes>) -> Vec<Action> {
+    let did = |change: u32| kinds.is_some_and(|kinds| kinds.has(change));
     let words =
         [(CHANGE_XATTR, Action::Setxattr), (CHANGE_MODE, Action::Chmod), (CHANGE_OWNER, Action::Chown)];
-    let done = words.into_iter().filter(|(change, _)| kinds.is_some_and(|kinds| kinds.has(*change)));
-    let mut done = done.map(|(_, action)| action);
-    let (Some(before), Some(now)) = (before.filter(|before| Some(before.ino) == now.map(|now| now.ino)), now)
-    else {
-        return done.collect();
+    let mut done = words.into_iter().filter_map(|(change, action)| did(change).then_some(action));
+    let same = |before: &Attributes| Some(before.ino) == now.map(|now| now.ino);
+    let (Some(before), Some(now)) = (before.filter(same), now) else {
+        let linked = did(CHANGE_LINK) && now.is_some_and(|now| now.links > 1);
+        return done.chain(linked.then_some(Action::Link)).collect();
     };
     let linked = now.links > before.links && kinds.is_none_or(|kinds| kinds.has(CHANGE_LINK));
     let differences = [

@@ -50,6 +50,8 @@ pub struct Teller {
 }
 
 enum Item {
+    /// What hooks saw meanwhile, so that all is reported in the order in which it came.
+    Seen(Box<Decoded>, Instant),
     Heard(Heard),
     Mounted(Mounted),
 }
@@ -57,6 +59,7 @@ enum Item {
 impl Item {
     fn at(&self) -> Instant {
         match self {
+            Self::Seen(_, at) => *at,
             Self::Heard(heard) => heard.at,
             Self::Mounted(mounted) => mounted.at,
         }
@@ -64,6 +67,7 @@ impl Item {
 
     fn pid(&self) -> u32 {
         match self {
+            Self::Seen(decoded, _) => decoded.access.actor.pid,
             Self::Heard(heard) => heard.pid,
             Self::Mounted(mounted) => mounted.pid,
         }
@@ -125,6 +129,16 @@ impl Teller {
         }
     }
 
+    /// Lets what hooks saw wait behind what was told before it, if anything waits.
+    pub fn behind(&mut self, decoded: Box<Decoded>) -> Option<Box<Decoded>> {
+        // The outcome of a connection comes soon, and looks for it elsewhere.
+        if self.waiting.is_empty() || decoded.connecting.is_some() {
+            return Some(decoded);
+        }
+        self.waiting.push_back(Item::Seen(decoded, Instant::now()));
+        None
+    }
+
     /// Waits until something has waited long enough. Safe to cancel.
     pub async fn due(&self, kernel: &Kernel) {
         match self.waiting.front() {
@@ -148,6 +162,7 @@ impl Teller {
         let item = self.waiting.pop_front()?;
         let time = clock::since_boot().saturating_sub(nanoseconds(item.at().elapsed()));
         Some(match item {
+            Item::Seen(decoded, _) => vec![*decoded],
             Item::Heard(heard) => self.finish(&heard, time, kernel, keeper, who),
             Item::Mounted(mount) => {
                 let doer = doer(mount.pid, time, kernel, who);
@@ -163,6 +178,7 @@ impl Teller {
                 if did.is_some_and(|(_, kinds)| makes(kinds)) { SETTLE } else { MAKING }
             }
             Item::Heard(_) | Item::Mounted(_) => SETTLE,
+            Item::Seen(..) => Duration::ZERO,
         };
         item.at() + wait
     }

@@ -29,21 +29,31 @@ pub fn all() -> Vec<Trial> {
     )
 }
 
-/// A scene whose daemon sees changes.
 fn scene() -> Result<Scene> {
-    let scene = Scene::new()?;
-    if at(scene.daemon.started(), "/lifecycle/backend") == "syscall" {
-        bail!(Skip("the kernel attaches nothing but raw tracepoints"));
-    }
-    Ok(scene)
+    Scene::new()
 }
 
 impl Scene {
+    fn is_syscall(&self) -> bool {
+        at(self.daemon.started(), "/lifecycle/backend") == "syscall"
+    }
+
     /// Runs a line of shell in the scene's directory, and takes the alert it causes.
     fn causes(&mut self, line: &str, wanted: &Value) -> Result<Value> {
         shell(&format!("cd {}; {line}", self.dir.path().display()))?;
+        self.next(line, wanted)
+    }
+
+    fn next(&mut self, line: &str, wanted: &Value) -> Result<Value> {
         let alert = self.daemon.alert()?;
-        expect(&alert, wanted).map_err(|error| error.context(line.to_owned()))?;
+        let mut wanted = wanted.clone();
+        if self.is_syscall()
+            && let Some(target) = wanted.get_mut("target").and_then(Value::as_object_mut)
+        {
+            // fanotify tells of a place that is not watched only that it is another.
+            target.retain(|key, _| key != "from" && key != "to");
+        }
+        expect(&alert, &wanted).map_err(|error| error.context(line.to_owned()))?;
         Ok(alert)
     }
 }
@@ -119,7 +129,7 @@ fn ancestor() -> Result<()> {
     )?;
     let line = format!("mv {} {}", moved.display(), dir.display());
     shell(&line)?;
-    expect(&scene.daemon.alert()?, &json!({"action": "rename", "target": {"class": "static_pod_manifest"}}))?;
+    scene.next("and then", &json!({"action": "rename", "target": {"class": "static_pod_manifest"}}))?;
     let actor = program()?;
     let line = format!("{} open manifests/new.yaml create", actor.display());
     scene.causes(&line, &json!({"action": "create", "target": {"path": dir.join("manifests/new.yaml")}}))?;
@@ -138,7 +148,7 @@ fn mount_over() -> Result<()> {
         &json!({"action": "mount", "severity": "high",
                 "target": {"class": "static_pod_manifest", "type": "mount", "path": dir, "fstype": "tmpfs", "source": "none"}}),
     )?;
-    expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": dir.join("a.yaml")}}))?;
+    scene.next("and then", &json!({"action": "create", "target": {"path": dir.join("a.yaml")}}))?;
     scene.causes(
         "umount -l manifests",
         &json!({"action": "umount", "target": {"type": "mount", "path": dir}}),
@@ -183,7 +193,7 @@ fn moved_directory_stays_watched() -> Result<()> {
     let mut scene = scene()?;
     let dir = scene.path("manifests");
     scene.causes("mv manifests moved; mkdir manifests", &json!({"action": "rename"}))?;
-    expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": dir}}))?;
+    scene.next("and then", &json!({"action": "create", "target": {"path": dir}}))?;
     scene.daemon.wait_for("the new directory to be armed", |event| {
         at(event, "/lifecycle/state") == "target_armed" || at(event, "/action") == "create"
     })?;
@@ -195,16 +205,17 @@ fn moved_directory_stays_watched() -> Result<()> {
 /// In one go: the daemon has no time to look at the new file.
 fn link_of_a_new_file() -> Result<()> {
     let mut scene = scene()?;
+    if scene.is_syscall() {
+        bail!(Skip("raw tracepoints know a new file only when the daemon has looked"));
+    }
     let (new, actor) = (scene.path("manifests/new.yaml"), program()?);
     let line = format!(
         "{0} open manifests/new.yaml create; ln manifests/new.yaml outside; {0} open outside w",
         actor.display()
     );
     scene.causes(&line, &json!({"action": "create", "target": {"path": new}}))?;
-    expect(
-        &scene.daemon.alert()?,
-        &json!({"action": "link", "target": {"path": new, "to": scene.path("outside")}}),
-    )?;
-    expect(&scene.daemon.alert()?, &json!({"action": "write", "target": {"class": "static_pod_manifest"}}))?;
+    scene
+        .next("and then", &json!({"action": "link", "target": {"path": new, "to": scene.path("outside")}}))?;
+    scene.next("and then", &json!({"action": "write", "target": {"class": "static_pod_manifest"}}))?;
     scene.daemon.finish().map(drop)
 }

@@ -102,8 +102,6 @@ impl Run {
                 event.map(|event| self.seen.push((from, at(&event, "/process/pid").clone(), wanted.clone())))
             }
             "not seen" => self.silent(from, &wanted),
-            // Whether it is in time depends on when the daemon looks.
-            "later" => Ok(()),
             other => Err(anyhow!("what is {other}?")),
         };
         self.scene.restore()?;
