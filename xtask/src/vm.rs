@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -70,15 +72,27 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let bypassd = build::daemon(true)?;
     let programs = build::test_programs()?;
-    let mut failed = Vec::new();
-    for series in args.kernel.series() {
+    // The newest takes longest.
+    let queue = Mutex::new(args.kernel.series().iter().rev());
+    let failed = Mutex::new(Vec::new());
+    let work = || loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let Some(series) = next else { return };
         let started = Instant::now();
         if let Err(error) = guest(series, args, &bypassd, &programs) {
             eprintln!("guest-{}: {error:#}", series.name);
-            failed.push(series.name);
+            failed.lock().unwrap_or_else(PoisonError::into_inner).push(series.name);
         }
         eprintln!("guest-{}: {:.1} s", series.name, started.elapsed().as_secs_f64());
-    }
+    };
+    // A guest waits most of the time. Consoles that are shown come one after the other.
+    thread::scope(|scope| {
+        if !args.trace {
+            scope.spawn(work);
+        }
+        work();
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !failed.is_empty() {
         bail!("end-to-end tests failed in guests: {}", failed.join(", "));
     }
