@@ -153,4 +153,5 @@ fields! {
 
     RegsSyscall = "pt_regs" ["orig_ax", "syscallno"] Bytes(4);
     RegsArg0 = "pt_regs" ["di", "orig_x0"] Int(8);
+    RegsArg1 = "pt_regs" ["si"] Int(8);
 }

@@ -40,6 +40,23 @@ pub const fn of_file(tag: u32, open_flags: u32) -> u32 {
     tag | (open_flags & O_ACCMODE) << 8
 }
 
+/// A bit of `what`: the connection to a unix socket failed, and only the path is known that was named.
+pub const REFUSED: u32 = 1 << 16;
+
+/// Bytes of the longest path of a unix socket, rounded up to whole words.
+pub const SUN_PATH_MAX: usize = 112;
+
+/// `object` of a path that was named, filled up with zeros.
+pub const fn of_path(words: &[u64; SUN_PATH_MAX / 8]) -> u64 {
+    let (mut sum, mut index) = (0, 0);
+    while index < words.len() {
+        // Odd, with its bits spread.
+        sum = (sum ^ words[index]).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+        index += 1;
+    }
+    sum
+}
+
 /// `object` of a connection.
 pub const fn of_address(address: [u8; 16]) -> u64 {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = address;

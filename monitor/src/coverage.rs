@@ -52,9 +52,9 @@ const fn inside(id: &'static str, name: &'static str) -> Way {
     Way { id, name, fentry: Seen, kprobe: Seen, syscall: NotSeen }
 }
 
-/// Only what runs at the end of a kernel function sees it.
-const fn at_end(id: &'static str, name: &'static str) -> Way {
-    Way { id, name, fentry: Seen, kprobe: NotSeen, syscall: NotSeen }
+/// Only what runs at the end of a function or of a system call sees it.
+const fn ends(id: &'static str, name: &'static str) -> Way {
+    Way { id, name, fentry: Seen, kprobe: NotSeen, syscall: Seen }
 }
 
 const fn nobody(id: &'static str, name: &'static str) -> Way {
@@ -118,8 +118,8 @@ pub const WAYS: &[Way] = &[
     all("unix.proc_fd", "through /proc/self/fd of a descriptor that only names the socket"),
     all("unix.uring", "io_uring"),
     all("unix.uring_poll", "io_uring, by the poller in the kernel"),
-    at_end("unix.refused", "nobody listens"),
-    at_end("unix.forbidden", "no permission for the socket"),
+    ends("unix.refused", "nobody listens"),
+    ends("unix.forbidden", "no permission for the socket"),
     inside("unix.handed_over", "a connection that another process hands over"),
     inside("unix.stolen", "a connection that is taken with pidfd_getfd"),
     all("tcp.connect", "connect"),

@@ -3,7 +3,7 @@
 use core::ptr;
 
 use aya_ebpf::helpers::bpf_ktime_get_boot_ns;
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel_str, bpf_probe_read_user, bpf_probe_read_user_str};
 use monitor_abi::record::{
     ARGS_MAX, COMPONENT_MAX, HEAD_TRUNCATED, Head, OBJECT_MAX, RECORD_MAX, SECTIONS_MAX,
 };
@@ -31,6 +31,14 @@ pub struct Scratch {
     /// Where a walk is: see `path` and `ancestors`.
     pub cursor: Cursor,
     pub record: Record,
+}
+
+/// Whose memory something is in.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Memory {
+    Kernel,
+    User,
 }
 
 /// The state of a walk lives here and not in registers: what a map holds is unknown to the verifier, so all steps look the
@@ -153,6 +161,27 @@ impl Scratch {
             self.used = self.used().wrapping_add(length as u32);
         }
         true
+    }
+
+    /// Appends a section of a name in any memory.
+    #[inline(always)]
+    pub fn named_section(&mut self, kind: u16, name: u64, memory: Memory) {
+        let start = self.open(kind);
+        match memory {
+            Memory::Kernel => _ = self.push_name(name as Kernel),
+            Memory::User => self.push_user_name(name),
+        }
+        self.close(start);
+    }
+
+    #[inline(always)]
+    fn push_user_name(&mut self, name: u64) {
+        let Some(place) = self.place() else { return };
+        // SAFETY: as for a kernel string.
+        let length = unsafe { bpf_probe_read_user_str(place.cast(), COMPONENT_MAX as u32, name as *const _) };
+        if length > 0 {
+            self.used = self.used().wrapping_add(length as u32);
+        }
     }
 
     /// Appends a section of one name.

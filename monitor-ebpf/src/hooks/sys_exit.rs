@@ -8,7 +8,7 @@ use aya_ebpf::programs::RawTracePointContext;
 use monitor_abi::fields::Field;
 
 use super::syscalls::{self, Left};
-use super::{Hook, doer, file_open, unix_connect};
+use super::{Hook, doer, file_open, unix_connect, unix_refused};
 use crate::reader::{Kernel, Probe, Reader, Typed, has, typed_task, value};
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/socket.h#L190>
@@ -37,6 +37,9 @@ pub fn sys_exit_raw(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn finished(regs: Kernel, result: i64) {
+    if unix_refused::is_refusal(result) {
+        return failed(regs, result);
+    }
     // Failed calls leave nothing behind; what is larger than a descriptor is a size or an address.
     if result as u64 > DESCRIPTOR_MAX {
         return;
@@ -57,6 +60,15 @@ fn finished(regs: Kernel, result: i64) {
         }
         Left::Nothing(_) if result == 0 => doer::finished(number),
         Left::Connection | Left::Nothing(_) => {}
+    }
+}
+
+#[inline(always)]
+fn failed(regs: Kernel, result: i64) {
+    let is_connect =
+        matches!(syscalls::native(Probe::read(regs, Field::RegsSyscall)), Some(Left::Connection));
+    if is_connect && has(Field::RegsArg1) && !is_compat() {
+        unix_refused::called(Probe::read(regs, Field::RegsArg1), result);
     }
 }
 

@@ -142,7 +142,6 @@ impl Handler {
 
     /// A directory above targets concerns each class of them.
     fn access(&mut self, decoded: &Decoded) {
-        self.repeats.expect(&decoded.access);
         let id = match &decoded.access.object {
             Object::Process(_) => return self.control(decoded),
             Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
@@ -153,6 +152,7 @@ impl Handler {
             }
             _ => decoded.access.target,
         };
+        self.repeats.expect(&decoded.access);
         if !decoded.ancestor {
             return self.access_to(id, decoded);
         }

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use monitor_abi::record::{TAG_FILE, TAG_INET, TAG_UNIX};
-use monitor_abi::repeat::{Repeat, RepeatKey, WINDOW, of_address, of_file};
+use monitor_abi::repeat::{REFUSED, Repeat, RepeatKey, SUN_PATH_MAX, WINDOW, of_address, of_file, of_path};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::access::{Access, Object};
+use crate::access::{Access, Object, Outcome};
 use crate::event::Event;
 use crate::model::Action;
 
@@ -83,7 +83,8 @@ impl Repeats {
                     idle.push(key);
                 }
                 None if age > IDLE => {
-                    self.unattributed += count;
+                    // A path that was named may lead to no door.
+                    self.unattributed += if key.what & REFUSED == 0 { count } else { 0 };
                     idle.push(key);
                 }
                 Some(_) | None => {}
@@ -91,6 +92,13 @@ impl Repeats {
         }
         (due, idle)
     }
+}
+
+fn words(path: &[u8; SUN_PATH_MAX]) -> [u64; SUN_PATH_MAX / 8] {
+    let (chunks, _) = path.as_chunks::<8>();
+    let mut words = [0; SUN_PATH_MAX / 8];
+    words.iter_mut().zip(chunks).for_each(|(word, chunk)| *word = u64::from_ne_bytes(*chunk));
+    words
 }
 
 /// The key under which the kernel counts the same access.
@@ -103,6 +111,13 @@ fn key(access: &Access) -> Option<RepeatKey> {
                 (true, true) => 2,
             };
             (file.key.ino, file.key.dev, of_file(TAG_FILE, flags))
+        }
+        (Object::UnixSocket(socket), Action::Connect) if !socket.path_named.is_empty() => {
+            let Outcome::Failure(errno) = access.outcome else { return None };
+            let mut path = [0; SUN_PATH_MAX];
+            let room = path.get_mut(..socket.path_named.len())?;
+            room.copy_from_slice(&socket.path_named);
+            (of_path(&words(&path)), errno.unsigned_abs(), TAG_UNIX | REFUSED)
         }
         (Object::UnixSocket(socket), Action::Connect) => (socket.key.ino, socket.key.dev, TAG_UNIX),
         (Object::InetSocket(inet), Action::Connect) => {

@@ -1,10 +1,11 @@
 //! The first event of a run: what it sees and what it does not.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::coverage;
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
-use crate::kernel::listen::MOUNTS;
+use crate::kernel::listen::{Changes, MOUNTS};
 use crate::kernel::{HookState, Kernel};
 use crate::model::{Backend, Class};
 use crate::target::What;
@@ -49,11 +50,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
     if chosen.backend == Backend::Syscall && !started.hooks.iter().any(|hook| hook == MOUNTS) {
         started.coverage_gaps.push("mounts: this kernel does not tell who mounts".to_owned());
     }
-    if let Some(changes) = &kernel.listener().changes {
-        let gap =
-            |(path, why): (&Path, &str)| format!("changes in {} that open nothing: {why}", path.display());
-        started.coverage_gaps.extend(changes.failed().map(gap));
-    }
+    started.coverage_gaps.extend(untold(kernel));
     if !kernel.identity().sees_node_processes() {
         started
             .coverage_gaps
@@ -71,6 +68,21 @@ fn manifests_elsewhere(keeper: &Keeper) -> Option<String> {
         "static pods of a kubelet with `staticPodURL`, which fetches them over HTTP; name the server's port under static_pod_manifest"
             .to_owned()
     })
+}
+
+/// Where fanotify does not tell of changes, by reason.
+fn untold(kernel: &Kernel) -> Vec<String> {
+    let mut reasons: BTreeMap<&str, BTreeSet<&Path>> = BTreeMap::new();
+    for (path, why) in kernel.listener().changes.iter().flat_map(Changes::failed) {
+        reasons.entry(why).or_default().insert(path);
+    }
+    let sentence = |(why, paths): (&str, BTreeSet<&Path>)| {
+        let first = paths.first()?.display().to_string();
+        let more =
+            if paths.len() > 1 { format!(" and {} more places", paths.len() - 1) } else { String::new() };
+        Some(format!("changes in {first}{more} that open nothing: {why}"))
+    };
+    reasons.into_iter().filter_map(sentence).collect()
 }
 
 /// What a backend cannot see, whatever the kernel.
