@@ -36,6 +36,11 @@ pub enum Destinations {
 }
 
 impl Target {
+    /// Whether it matters that a file is cut. Databases are written to all the time, and not cut from outside.
+    pub fn is_cut(&self) -> bool {
+        self.class != Class::DatastoreFile
+    }
+
     /// The path on the node, for targets that have one; of a pattern, the directory it is about.
     pub fn path(&self) -> Option<&Path> {
         match &self.what {

@@ -124,7 +124,7 @@ impl Handler {
 
     /// Hears what fanotify tells.
     pub(super) fn hear(&mut self) {
-        if let Err(error) = self.teller.hear(&mut self.kernel) {
+        if let Err(error) = self.teller.hear(&mut self.kernel, &self.keeper) {
             tracing::error!(%error, "cannot read from fanotify");
             self.health.undecodable += 1;
         }

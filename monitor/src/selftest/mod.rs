@@ -105,7 +105,7 @@ impl Tester {
                 }
                 told = self.teller.ready() => {
                     told?;
-                    self.teller.hear(&mut self.kernel)?;
+                    self.teller.hear(&mut self.kernel, &self.keeper)?;
                 }
                 () = self.teller.due(&self.kernel) => tell(&mut self.teller, &mut self.kernel, &self.keeper, collector),
             }
@@ -130,7 +130,7 @@ impl Tester {
                 }
                 told = self.teller.ready() => {
                     told?;
-                    self.teller.hear(&mut self.kernel)?;
+                    self.teller.hear(&mut self.kernel, &self.keeper)?;
                 }
                 () = self.teller.due(&self.kernel) => tell(&mut self.teller, &mut self.kernel, &self.keeper, collector),
                 () = sleep_until(deadline) => return Ok(Outcome::NotSeen),

@@ -12,17 +12,19 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use self::access::{at, changed, mounted};
 use self::action::{actions, makes, maybe_opened};
-use crate::access::{Access, Actor, Object};
+use crate::access::{Access, Actor, Object, TargetId};
 use crate::clock;
 use crate::decode::Decoded;
-use crate::kernel::listen::{Heard, Mounted, Told, What};
+use crate::kernel::listen::{Heard, Mark, Mounted, Told, What};
 use crate::kernel::{Kernel, Kinds};
 use crate::model::Action;
+use crate::target::Target;
 use crate::watch::Keeper;
 
 /// A call ends microseconds after what is told of it, unless its process is not let run.
@@ -106,8 +108,9 @@ impl Teller {
         }
     }
 
-    pub fn hear(&mut self, kernel: &mut Kernel) -> io::Result<()> {
+    pub fn hear(&mut self, kernel: &mut Kernel, keeper: &Keeper) -> io::Result<()> {
         let Told { heard, mounted, overflows, malformed } = kernel.listener_mut().read()?;
+        heard.iter().for_each(|heard| listen(heard, kernel, keeper));
         if malformed > 0 {
             tracing::error!(malformed, "fanotify wrote events of unknown form");
         }
@@ -209,6 +212,20 @@ impl Teller {
         let actions = actions.into_iter().filter(|action| !named || *action != Action::Link);
         actions.map(|action| changed(heard, action, now, time, &doer, keeper)).collect()
     }
+}
+
+/// To what came into a watched directory, before the next look at the node.
+fn listen(heard: &Heard, kernel: &mut Kernel, keeper: &Keeper) {
+    let is_new = matches!(heard.what, What::Made | What::Renamed { is_there: true }) && heard.above.is_none();
+    if !is_new {
+        return;
+    }
+    let Ok(fd) = keeper.root().open(&heard.path, OFlags::PATH | OFlags::NOFOLLOW) else { return };
+    let target = heard.target;
+    let mark =
+        if heard.directory { Mark::Tree { target, depth: heard.below } } else { Mark::File { target } };
+    let contents = keeper.target(TargetId(target)).is_some_and(Target::is_cut);
+    kernel.listener_mut().mark(&fd, &heard.path, mark, contents);
 }
 
 fn is_new_name(item: &Item, pid: u32) -> bool {

@@ -71,8 +71,7 @@ pub fn plan(
     });
     let mut plan = Plan { mounts, states: vec![State::Armed; targets.len()], ..Plan::default() };
     for (id, target) in nearest_first(targets) {
-        // Databases are written to all the time, and not cut from outside.
-        let contents = target.class != Class::DatastoreFile;
+        let contents = target.is_cut();
         let mut arming = Arming { kernel, root, plan: &mut plan, id, contents };
         let state = match &target.what {
             What::Path(path) => arming.path(path)?,

@@ -79,8 +79,8 @@ impl Run {
         let hooks = at(self.daemon.started(), "/lifecycle/hooks").to_string();
         let blind = running == "syscall" && id.contains("uring") && !hooks.contains("io_uring_complete");
         // Before 6.15 there is no telling who mounts.
-        let blind =
-            blind || running == "syscall" && id.starts_with("mount.") && !hooks.contains("fanotify mounts");
+        let mounts = id.starts_with("mount.") && id != "mount.tmpfs_write";
+        let blind = blind || running == "syscall" && mounts && !hooks.contains("fanotify mounts");
         // Nor what is changed, in file systems whose files fanotify cannot tell apart: before 5.13, those in memory.
         let gaps = at(self.daemon.started(), "/lifecycle/coverage_gaps").to_string();
         let blind = blind || running == "syscall" && id.starts_with("change.") && gaps.contains(UNTOLD);
