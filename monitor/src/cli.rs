@@ -43,6 +43,9 @@ pub struct Run {
     /// The policy file; without it the built-in profile is used
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read the policy file again whenever it changes, as on SIGHUP
+    #[arg(long, requires = "config")]
+    pub watch_config: bool,
     /// Stop after this time, as 30s, 10m or 1h30m
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub duration: Option<Duration>,

@@ -22,6 +22,7 @@ use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
 use crate::node::{Root, executables};
+use crate::pipeline::reload::Reloads;
 use crate::pipeline::{self, Handler, Parts, started};
 use crate::ring::Ring;
 use crate::told::Teller;
@@ -76,7 +77,9 @@ async fn watch(
     emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));
     let show_allowed = opts.show_allowed;
     let teller = Teller::new(&kernel).map_err(io("cannot listen to fanotify"))?;
-    let parts = Parts { kernel, keeper, rules, exes, context, emitter, teller, show_allowed };
+    let reloads =
+        Reloads::new(opts.config.as_deref(), opts.watch_config).map_err(io("cannot listen for signals"))?;
+    let parts = Parts { kernel, keeper, rules, exes, context, emitter, teller, reloads, show_allowed };
     let handler = Handler::new(parts);
     memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());

@@ -17,6 +17,13 @@ pub enum Lifecycle {
     TargetArmed { class: Class, target: String },
     /// A target went away. Where its name can be watched, it still is.
     TargetLost { class: Class, target: String, why: String },
+    /// The policy was read again, and holds from now on.
+    Reloaded { config_sha256: String, rules: usize, targets: usize },
+    /// The policy was read again and is not valid: the old one goes on.
+    ReloadFailed {
+        /// Each mistake as FILE:LINE:COLUMN and what to write instead.
+        error: String,
+    },
     /// The last line of a run that ends in order.
     Stopping {
         reason: String,
@@ -50,6 +57,8 @@ impl Lifecycle {
             Self::SnapshotTaken(taken) => taken.shorten(),
             Self::TargetArmed { target, .. } => halve(target),
             Self::TargetLost { target, why, .. } => halve(why) | halve(target),
+            Self::Reloaded { .. } => false,
+            Self::ReloadFailed { error } => halve(error),
             Self::Stopping { reason, .. } => halve(reason),
         }
     }

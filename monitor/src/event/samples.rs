@@ -224,6 +224,8 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
     let (class, target) = (Class::RuntimeApi, String::from_utf8_lossy(SOCKET).into_owned());
     let armed = Lifecycle::TargetArmed { class, target: target.clone() };
     let lost = Lifecycle::TargetLost { class, target: target.clone(), why: "no such file".into() };
+    let reloaded = Lifecycle::Reloaded { config_sha256: "0f".repeat(32), rules: 2, targets: 24 };
+    let reload_failed = Lifecycle::ReloadFailed { error: "policy.yaml:2:1: unknown key".into() };
     let taken = SnapshotTaken {
         processes: 211,
         unreadable: 1,
@@ -255,6 +257,8 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
         ("lifecycle.started", life(Lifecycle::Started(started(&target)), "watching 1 target")),
         ("lifecycle.target_armed", life(armed, "watching a target")),
         ("lifecycle.target_lost", life(lost, "a target is gone")),
+        ("lifecycle.reloaded", life(reloaded, "the policy was read again")),
+        ("lifecycle.reload_failed", life(reload_failed, "the policy is not valid")),
         (
             "lifecycle.stopping",
             life(Lifecycle::Stopping { reason: "SIGTERM".into(), alerts: 3 }, "stopping: SIGTERM"),

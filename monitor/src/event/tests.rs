@@ -173,6 +173,7 @@ proptest! {
             Lifecycle::SnapshotTaken(taken),
             Lifecycle::Started(started),
             Lifecycle::TargetLost { class, target, why },
+            Lifecycle::ReloadFailed { error: text.clone() },
             Lifecycle::Stopping { reason, alerts: 0 },
         ] {
             let line = line(&mut context().lifecycle(lifecycle, Severity::Info, text.clone())).unwrap();

@@ -1,22 +1,24 @@
 //! One record after the other: decode, enrich, decide, emit.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::canary::Canary;
 use super::doors::{is_at, is_door};
 use super::health::{HEARTBEAT, Health};
 use super::held::Held;
+use super::reload::Reloads;
 use super::repeats::{Due, Repeats};
 use super::since::{self, Since};
 use crate::access::{Access, Object, TargetId};
 use crate::clock::Clock;
-use crate::config::Rule;
+use crate::config::{self, Rule};
 use crate::decide::{ExeTable, control, decide};
 use crate::decode::{Decoded, Record, decode};
 use crate::emit::{EmitCounters, Emitter};
 use crate::enrich;
-use crate::event::{Context, Facts, Lifecycle, SnapshotTaken};
+use crate::event::{Agent, Context, Facts, Lifecycle, SnapshotTaken};
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::{Class, Severity};
@@ -38,6 +40,7 @@ pub struct Parts {
     pub context: Context,
     pub emitter: Emitter,
     pub teller: Teller,
+    pub reloads: Reloads,
     pub show_allowed: bool,
 }
 
@@ -54,6 +57,7 @@ pub struct Handler {
     health: Health,
     pub(super) held: Held,
     pub(super) teller: Teller,
+    pub(super) reloads: Reloads,
     repeats: Repeats,
     canary: Canary,
     pub(super) alerts: u64,
@@ -64,7 +68,7 @@ pub struct Handler {
 
 impl Handler {
     pub fn new(parts: Parts) -> Self {
-        let Parts { kernel, keeper, rules, exes, context, emitter, teller, show_allowed } = parts;
+        let Parts { kernel, keeper, rules, exes, context, emitter, teller, reloads, show_allowed } = parts;
         let mut handler = Self {
             kernel,
             keeper,
@@ -78,6 +82,7 @@ impl Handler {
             health: Health::default(),
             held: Held::default(),
             teller,
+            reloads,
             repeats: Repeats::default(),
             canary: Canary::default(),
             alerts: 0,
@@ -273,6 +278,33 @@ impl Handler {
         }
         self.look_at_executables();
         self.look_at_addresses();
+    }
+
+    /// Reads the policy again. One that is not valid changes nothing.
+    pub(super) fn reload(&mut self) {
+        let config = match config::load(self.reloads.path()) {
+            Ok(config) => config,
+            Err(error) => {
+                let error = error.to_string();
+                let message = format!("the policy is not valid, the old one goes on: {error}");
+                return self.emit_lifecycle(Lifecycle::ReloadFailed { error }, Severity::Medium, message);
+            }
+        };
+        let (rules, targets) = (config.rules.len(), config.targets.len());
+        let config_sha256 = config.sha256.clone();
+        self.context.agent =
+            Arc::new(Agent { config_sha256: config.sha256.clone(), ..(*self.context.agent).clone() });
+        self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
+        self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
+        self.exes = ExeTable::new(&self.rules);
+        let message = format!("the policy was read again: {rules} rules, {targets} targets");
+        let reloaded = Lifecycle::Reloaded { config_sha256, rules, targets };
+        self.emit_lifecycle(reloaded, Severity::Info, message);
+        self.refresh();
+    }
+
+    fn emit_lifecycle(&mut self, lifecycle: Lifecycle, severity: Severity, message: String) {
+        self.emitter.emit(self.context.lifecycle(lifecycle, severity, message));
     }
 
     fn look_at_executables(&mut self) {

@@ -5,6 +5,7 @@ mod doors;
 mod handler;
 mod health;
 mod held;
+pub mod reload;
 mod repeats;
 mod since;
 pub mod started;
@@ -63,6 +64,11 @@ pub async fn run(
                 handler.hear();
             }
             () = handler.teller.due(&handler.kernel) => handler.tell(false),
+            () = handler.reloads.wanted() => {
+                // What came until now is decided by the policy that held then.
+                ring.drain_all(|record| handler.record(record));
+                handler.reload();
+            }
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(),

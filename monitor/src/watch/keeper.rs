@@ -11,8 +11,8 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::notice::Notices;
-use super::owner::nearest_first;
 use super::plan::{Plan, State, plan};
+use super::targets::Targets;
 use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
 use crate::decode::Decoded;
 use crate::event::Facts;
@@ -52,7 +52,7 @@ pub struct Change {
 
 pub struct Keeper {
     root: Root,
-    targets: Vec<Target>,
+    targets: Targets,
     inbound: Vec<Class>,
     plan: Plan,
     notices: Notices,
@@ -72,6 +72,7 @@ impl Keeper {
     ) -> Result<Self, WatchError> {
         let notices = Notices::new(root.mountinfo()).map_err(WatchError::Notices)?;
         let (plan, planned) = (Plan::default(), Instant::now());
+        let targets = Targets::new(targets);
         let mut keeper = Self { root, targets, inbound, plan, notices, planned, pause: PAUSE, news: None };
         keeper.refresh(kernel)?;
         Ok(keeper)
@@ -89,11 +90,11 @@ impl Keeper {
         new.keep_above(&mut self.plan);
         kernel.watch(&new.desired)?;
         self.settle(kernel, news, started)?;
+        let is_armed = |plan: &Plan, id| plan.state(id) == Some(&State::Armed);
         let changes = (0..)
             .zip(&new.states)
-            .zip(&self.plan.states)
-            .filter(|((_, new), old)| armed(new) != armed(old))
-            .map(|((id, state), _)| Change { target: TargetId(id), state: state.clone() })
+            .filter(|(id, state)| (**state == State::Armed) != is_armed(&self.plan, *id))
+            .map(|(id, state)| Change { target: TargetId(id), state: state.clone() })
             .collect();
         self.plan = new;
         self.planned = Instant::now();
@@ -129,6 +130,12 @@ impl Keeper {
         Ok(())
     }
 
+    /// Takes the targets of another policy. One that was there before keeps its number; the next plan arms them.
+    pub fn replace(&mut self, inbound: Vec<Class>, targets: impl Iterator<Item = Target>) {
+        self.inbound = inbound;
+        self.targets.replace(targets);
+    }
+
     /// Waits until a new plan is due. Safe to cancel.
     pub async fn due(&mut self) {
         let earliest = self.planned + self.pause;
@@ -151,7 +158,7 @@ impl Keeper {
     }
 
     pub fn target(&self, id: TargetId) -> Option<&Target> {
-        self.targets.get(usize::try_from(id.0).ok()?)
+        self.targets.get(id)
     }
 
     /// The targets below an object; the given one at least.
@@ -174,12 +181,12 @@ impl Keeper {
             What::Socket(path) => node::file_id(&self.root, path) == Some(named),
             What::Path(_) | What::Glob { .. } | What::Port { .. } => false,
         };
-        (0..).map(TargetId).zip(&self.targets).find(|(_, target)| is_it(target)).map(|(id, _)| id)
+        self.targets.iter().find(|(_, target)| is_it(target)).map(|(id, _)| TargetId(id))
     }
 
     /// The target at or above a path of the node, the nearest one, and how many names the path lies below it.
     pub fn around(&self, path: &Path) -> Option<(TargetId, u32)> {
-        let found = nearest_first(&self.targets).into_iter().find_map(|(id, target)| {
+        let found = self.targets.nearest_first().into_iter().find_map(|(id, target)| {
             let own = target.path()?;
             let real = self.plan.real.get(&id).map_or(own, PathBuf::as_path);
             let rest = path.strip_prefix(own).or_else(|_| path.strip_prefix(real)).ok()?;
@@ -190,7 +197,7 @@ impl Keeper {
 
     /// Every target with its state.
     pub fn states(&self) -> impl Iterator<Item = (&Target, &State)> {
-        self.targets.iter().zip(&self.plan.states)
+        self.targets.iter().filter_map(|(id, target)| Some((target, self.plan.state(id)?)))
     }
 
     /// The target an access belongs to, which is not always the one whose directory it was found in.
@@ -201,8 +208,4 @@ impl Keeper {
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
-}
-
-fn armed(state: &State) -> bool {
-    *state == State::Armed
 }

@@ -7,6 +7,7 @@ mod owner;
 mod place;
 mod plan;
 mod prove;
+mod targets;
 mod tree;
 
 pub use keeper::{Change, Keeper, WatchError};

@@ -1,12 +1,12 @@
 //! Which target a file belongs to where several are about it: the nearest one. The kernel knows directories; patterns are
 //! matched here.
 
-use std::cmp::Reverse;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::place::bytes;
 use super::plan::Plan;
+use super::targets::Targets;
 use crate::access::{FileObject, Object, TargetId};
 use crate::decode::Decoded;
 use crate::event::Facts;
@@ -14,28 +14,17 @@ use crate::glob::Pattern;
 use crate::model::Action;
 use crate::target::{Target, What};
 
-/// Targets with their ids, the nearest to its files first: the longer path, at the same one the pattern. What a directory and
-/// one inside it share then belongs to the latter.
-pub(super) fn nearest_first(targets: &[Target]) -> Vec<(u32, &Target)> {
-    let mut ordered: Vec<_> = (0..).zip(targets).collect();
-    ordered.sort_by_key(|(_, target)| {
-        let names = target.path().map_or(0, |path| path.components().count());
-        (Reverse(names), !matches!(target.what, What::Glob { .. }))
-    });
-    ordered
-}
-
 impl Plan {
     /// The target an access belongs to, given the one it was found by: a nearer one that is about the file, too, or another if a
     /// pattern does not fit. `None` if no target is about it.
     pub fn owner(
         &self,
-        targets: &[Target],
+        targets: &Targets,
         id: TargetId,
         decoded: &Decoded,
         facts: &Facts,
     ) -> Option<TargetId> {
-        let target = targets.get(usize::try_from(id.0).ok()?)?;
+        let target = targets.get(id)?;
         let (Object::File(file), Some(base), false) =
             (&decoded.access.object, target.path(), decoded.ancestor)
         else {
@@ -57,7 +46,7 @@ impl Plan {
             }
             What::Path(_) | What::Socket(_) | What::Port { .. } => true,
         };
-        let candidates = nearest_first(targets).into_iter().take_while(|(other, _)| !fits || *other != id.0);
+        let candidates = targets.nearest_first().into_iter().take_while(|(other, _)| !fits || *other != id.0);
         let mut others = candidates.filter(|(other, _)| *other != id.0);
         let wanted = others.find(|(other, target)| self.wants(*other, target, path, &real));
         wanted.map(|(other, _)| TargetId(other)).or(fits.then_some(id))
@@ -121,7 +110,8 @@ mod tests {
     }
 
     fn owner(plan: &Plan, targets: &[Target], id: u32, decoded: &Decoded, path: &str) -> Option<u32> {
-        plan.owner(targets, TargetId(id), decoded, &samples::facts(path.as_bytes())).map(|id| id.0)
+        let targets = Targets::new(targets.to_vec());
+        plan.owner(&targets, TargetId(id), decoded, &samples::facts(path.as_bytes())).map(|id| id.0)
     }
 
     fn kubernetes() -> Vec<Target> {
@@ -136,7 +126,7 @@ mod tests {
     #[test]
     fn the_nearest_target_comes_first() {
         let targets = kubernetes();
-        let order: Vec<_> = nearest_first(&targets).into_iter().map(|(id, _)| id).collect();
+        let order: Vec<_> = Targets::new(targets).nearest_first().into_iter().map(|(id, _)| id).collect();
         assert_eq!(order, [3, 2, 1, 0]);
     }
 
@@ -193,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_key_that_gets_an_innocent_name_is_a_key() {
-        let targets = [target(Class::Credential, "/a/b/**/*.key")];
+        let targets = Targets::new(vec![target(Class::Credential, "/a/b/**/*.key")]);
         let plan = Plan::default();
         let mut renamed = opened("/a/b/innocent", 5, 1);
         renamed.access.action = Action::Rename;

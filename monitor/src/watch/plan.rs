@@ -11,12 +11,12 @@ use rustix::fs::fstat;
 
 use super::arm::Arming;
 use super::notice::Notice;
-use super::owner::nearest_first;
+use super::targets::Targets;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
 use crate::model::Class;
 use crate::node::{FileId, Mounts, Root};
-use crate::target::{Target, What};
+use crate::target::What;
 
 /// Whether a target is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,15 +62,16 @@ const NO_TARGET: u32 = u32::MAX;
 pub fn plan(
     kernel: &mut Kernel,
     root: &Root,
-    targets: &[Target],
+    targets: &Targets,
     inbound: &[Class],
 ) -> Result<Plan, LoadError> {
     let mounts = Mounts::read(root.mountinfo()).unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot read the node's mounts: some paths will be those inside a file system");
         Mounts::default()
     });
-    let mut plan = Plan { mounts, states: vec![State::Armed; targets.len()], ..Plan::default() };
-    for (id, target) in nearest_first(targets) {
+    let left_out = State::Waiting("the policy does not name it any more".to_owned());
+    let mut plan = Plan { mounts, states: vec![left_out; targets.count()], ..Plan::default() };
+    for (id, target) in targets.nearest_first() {
         let contents = target.is_cut();
         let mut arming = Arming { kernel, root, plan: &mut plan, id, contents };
         let state = match &target.what {
@@ -91,6 +92,10 @@ pub fn plan(
 }
 
 impl Plan {
+    pub fn state(&self, id: u32) -> Option<&State> {
+        self.states.get(usize::try_from(id).ok()?)
+    }
+
     /// Adds a watch; where two targets share an object, the first keeps it.
     pub(super) fn object(&mut self, key: ObjectKey, target: u32, flags: u32) {
         let watch = self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags: 0 });
@@ -133,8 +138,8 @@ impl Plan {
 
 impl Plan {
     /// Paths of targets, where they are said to be and where they really are.
-    pub(super) fn paths_of(&self, targets: &[Target]) -> Vec<PathBuf> {
-        let own = targets.iter().filter_map(Target::path).map(Path::to_owned);
+    pub(super) fn paths_of(&self, targets: &Targets) -> Vec<PathBuf> {
+        let own = targets.iter().filter_map(|(_, target)| target.path()).map(Path::to_owned);
         let mut paths: Vec<_> = own.chain(self.real.values().cloned()).collect();
         paths.sort();
         paths.dedup();

@@ -15,6 +15,7 @@ mod many;
 mod policy;
 mod ports;
 mod real;
+mod reload;
 mod selftest;
 mod snapshot;
 mod sockets;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Trial> {
         sockets::all(),
         ports::all(),
         policy::all(),
+        reload::all(),
         many::all(),
         flood::all(),
         takeover::all(),

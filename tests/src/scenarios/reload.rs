@@ -1,0 +1,127 @@
+//! Another policy while the daemon runs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use libtest_mimic::Trial;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::trials;
+use crate::actor::{must, program};
+use crate::daemon::{Daemon, paths, policy};
+use crate::event::{at, expect};
+
+pub fn all() -> Vec<Trial> {
+    trials(
+        "reload",
+        &[
+            ("another_policy", another_policy),
+            ("bad_policy", bad_policy),
+            ("watched_file", watched_file),
+            ("without_a_file", without_a_file),
+        ],
+    )
+}
+
+/// Two directories, of which the first policy has one.
+struct Scene {
+    _dir: TempDir,
+    first: PathBuf,
+    second: PathBuf,
+    policy: PathBuf,
+    daemon: Daemon,
+}
+
+const ALLOWED: &str = "{id: all, targets: [static_pod_manifest], process: {uid: 0}}";
+
+impl Scene {
+    fn new(more: &[&str]) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let [first, second] = ["first", "second"].map(|name| dir.path().join(name));
+        for place in [&first, &second] {
+            fs::create_dir(place)?;
+            fs::write(place.join("etcd.yaml"), "kind: Pod\n")?;
+        }
+        let path = dir.path().join("policy.yaml");
+        fs::write(&path, policy(&paths("static_pod_manifest", &[&first]), ""))?;
+        let config = path.to_string_lossy();
+        let daemon = Daemon::start_with(None, &[&["--config", &*config], more].concat())?;
+        Ok(Self { _dir: dir, first, second, policy: path, daemon })
+    }
+
+    /// As most who write files do: another file that takes the name.
+    fn write(&self, text: &str) -> Result<()> {
+        let new = self.policy.with_extension("new");
+        fs::write(&new, text)?;
+        Ok(fs::rename(new, &self.policy)?)
+    }
+
+    fn hang_up(&self) -> Result<()> {
+        let pid = Pid::from_raw(self.daemon.pid().cast_signed()).context("no process")?;
+        Ok(kill_process(pid, Signal::HUP)?)
+    }
+
+    fn waits_for(&mut self, state: &str) -> Result<Value> {
+        self.daemon.wait_for(state, |event| at(event, "/lifecycle/state") == state)
+    }
+
+    fn read(dir: &Path) -> Result<()> {
+        must(&program()?, ["open", &dir.join("etcd.yaml").to_string_lossy(), "r"])
+    }
+}
+
+/// Rules and targets change together, and the events say by which policy they were judged.
+fn another_policy() -> Result<()> {
+    let mut scene = Scene::new(&[])?;
+    Scene::read(&scene.first)?;
+    let before = scene.daemon.alert()?;
+    let both = paths("static_pod_manifest", &[&scene.second]) + ", " + &paths("credential", &[&scene.first]);
+    scene.write(&policy(&both, ALLOWED))?;
+    scene.hang_up()?;
+    let reloaded = scene.waits_for("reloaded")?;
+    expect(&reloaded, &json!({"kind": "lifecycle", "lifecycle": {"rules": 1, "targets": 2}}))?;
+    scene.waits_for("target_armed")?;
+    Scene::read(&scene.second)?;
+    Scene::read(&scene.first)?;
+    let after = scene.daemon.alert()?;
+    expect(&after, &json!({"target": {"class": "credential", "path": scene.first.join("etcd.yaml")}}))?;
+    let sha256 = |event: &Value| at(event, "/agent/config_sha256").clone();
+    ensure!(sha256(&before) != sha256(&after), "{after:#}");
+    ensure!(&sha256(&after) == at(&reloaded, "/lifecycle/config_sha256"), "{reloaded:#}");
+    scene.daemon.finish().map(drop)
+}
+
+fn bad_policy() -> Result<()> {
+    let mut scene = Scene::new(&[])?;
+    scene.write("version: 1\nprofile: none\ntarget: {}\n")?;
+    scene.hang_up()?;
+    let failed = scene.waits_for("reload_failed")?;
+    expect(&failed, &json!({"severity": "medium"}))?;
+    let error = at(&failed, "/lifecycle/error").as_str().unwrap_or_default();
+    ensure!(error.contains("policy.yaml:3:1") && error.contains("targets"), "{failed:#}");
+    Scene::read(&scene.first)?;
+    expect(&scene.daemon.alert()?, &json!({"target": {"class": "static_pod_manifest"}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+fn watched_file() -> Result<()> {
+    let mut scene = Scene::new(&["--watch-config"])?;
+    Scene::read(&scene.first)?;
+    scene.daemon.alert()?;
+    scene.write(&policy(&paths("static_pod_manifest", &[&scene.first]), ALLOWED))?;
+    scene.waits_for("reloaded")?;
+    Scene::read(&scene.first)?;
+    scene.daemon.finish().map(drop)
+}
+
+/// The built-in profile once more.
+fn without_a_file() -> Result<()> {
+    let mut daemon = Daemon::start_with(None, &[])?;
+    let pid = Pid::from_raw(daemon.pid().cast_signed()).context("no process")?;
+    kill_process(pid, Signal::HUP)?;
+    daemon.wait_for("the end of it", |event| at(event, "/lifecycle/state") == "reloaded")?;
+    daemon.stop(Signal::TERM).map(drop)
+}
