@@ -69,6 +69,17 @@ impl Args {
         Self { kernel: Choice::All, trace: false, append: None, filter: Vec::new() }
     }
 
+    /// One kernel that refuses programs which read its memory. The test program finds that out and runs what is for it.
+    pub fn locked_down() -> Self {
+        Self { kernel: Choice::V6_12, append: Some("lockdown=confidentiality".to_owned()), ..Self::all() }
+    }
+
+    /// How its result is called.
+    fn guest(&self, series: &Series) -> String {
+        let words = self.append.iter().flat_map(|words| ["+", words]);
+        ["guest-", series.name].into_iter().chain(words).collect()
+    }
+
     fn options(&self) -> Options {
         Options { trace: self.trace, append: self.append.clone().unwrap_or_default() }
     }
@@ -112,7 +123,7 @@ fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) 
     let (tally, exit_code, output) = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
-            println!("guest-{}: 0 passed, 1 failed", series.name);
+            println!("{}: 0 passed, 1 failed", args.guest(series));
             return Err(error);
         }
     };
@@ -121,7 +132,7 @@ fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) 
     if !fine && tally.failed == 0 {
         tally.failed = 1;
     }
-    println!("guest-{}: {tally}", series.name);
+    println!("{}: {tally}", args.guest(series));
     if tally.failed > 0 {
         eprintln!("{}", report::failures(&output));
         let log = log_path(series)?;
