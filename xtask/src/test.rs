@@ -8,13 +8,14 @@ use crate::{build, cargo, command, e2e, fuzz, setup, vm};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("setup", || setup::ensure(None)),
     ("unit tests", unit_tests),
     ("fuzz", || fuzz::run(&fuzz::Args::short())),
     ("build", || build::daemon(true).map(drop)),
     ("native", || e2e::run(&e2e::Args::all())),
     ("guests", || vm::run(&vm::Args::all())),
+    ("locked down guest", || vm::run(&vm::Args::locked_down())),
 ];
 
 pub fn run() -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
+use self::boot::Options;
 use self::initramfs::Job;
 use self::kernel::Series;
 use crate::build::TestPrograms;
@@ -30,6 +31,9 @@ pub struct Args {
     /// Show the guest's console while it runs, and the daemon's debug log
     #[arg(long)]
     trace: bool,
+    /// Words for the kernel's command line, such as lockdown=confidentiality
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
+    append: Option<String>,
     /// Names of tests to run, and other arguments of the test program
     #[arg(last = true)]
     filter: Vec<String>,
@@ -62,7 +66,22 @@ impl Choice {
 
 impl Args {
     pub fn all() -> Self {
-        Self { kernel: Choice::All, trace: false, filter: Vec::new() }
+        Self { kernel: Choice::All, trace: false, append: None, filter: Vec::new() }
+    }
+
+    /// One kernel that refuses programs which read its memory. The test program finds that out and runs what is for it.
+    pub fn locked_down() -> Self {
+        Self { kernel: Choice::V6_12, append: Some("lockdown=confidentiality".to_owned()), ..Self::all() }
+    }
+
+    /// How its result is called.
+    fn guest(&self, series: &Series) -> String {
+        let words = self.append.iter().flat_map(|words| ["+", words]);
+        ["guest-", series.name].into_iter().chain(words).collect()
+    }
+
+    fn options(&self) -> Options {
+        Options { trace: self.trace, append: self.append.clone().unwrap_or_default() }
     }
 }
 
@@ -104,7 +123,7 @@ fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) 
     let (tally, exit_code, output) = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
-            println!("guest-{}: 0 passed, 1 failed", series.name);
+            println!("{}: 0 passed, 1 failed", args.guest(series));
             return Err(error);
         }
     };
@@ -113,7 +132,7 @@ fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) 
     if !fine && tally.failed == 0 {
         tally.failed = 1;
     }
-    println!("guest-{}: {tally}", series.name);
+    println!("{}: {tally}", args.guest(series));
     if tally.failed > 0 {
         eprintln!("{}", report::failures(&output));
         let log = log_path(series)?;
@@ -138,7 +157,7 @@ fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestProgra
         arguments.extend(ANY_KERNEL.iter().flat_map(|subject| ["--skip".to_owned(), format!("{subject}::")]));
     }
     let job = Job { program: "/bin/e2e", arguments, files: Vec::new() };
-    let (exit_code, output) = boot_with(series, &job, args.trace, bypassd, programs)?;
+    let (exit_code, output) = boot_with(series, &job, &args.options(), bypassd, programs)?;
     Ok((Tally::read(&output), exit_code, output))
 }
 
@@ -146,7 +165,7 @@ fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestProgra
 fn boot_with(
     series: &Series,
     job: &Job,
-    trace: bool,
+    options: &Options,
     bypassd: &Path,
     programs: &TestPrograms,
 ) -> Result<(Option<i32>, String)> {
@@ -154,7 +173,7 @@ fn boot_with(
     let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
     initramfs::write(&archive, &kernel, bypassd, programs, job)?;
     let log = log_path(series)?;
-    boot::boot(&kernel.image, &archive, &log, trace)?;
+    boot::boot(&kernel.image, &archive, &log, options)?;
     fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
     let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
     let output = String::from_utf8_lossy(&console).replace('\r', "");
@@ -173,7 +192,7 @@ pub fn bench(
     let [series] = Choice::V6_12.series() else { bail!("no kernel to measure on") };
     let files = vec![("/bin/bench", programs.bench.clone()), ("/bin/empty.bpf.o", empty.to_owned())];
     let job = Job { program: "/bin/bench", arguments, files };
-    match boot_with(series, &job, false, bypassd, programs)? {
+    match boot_with(series, &job, &Options::default(), bypassd, programs)? {
         (Some(0), output) => Ok(output),
         (_, output) => bail!("the benchmarks in the guest failed:\n{}", report::failures(&output)),
     }

@@ -37,7 +37,7 @@ pub enum AttachError {
 }
 
 /// The kernel's answer without the verifier's log, which is pages long; the log goes to the debug output.
-fn describe(error: &ProgramError) -> String {
+pub(super) fn describe(error: &ProgramError) -> String {
     match error {
         ProgramError::LoadError { io_error, verifier_log } => {
             tracing::debug!(%verifier_log, "the verifier's log");

@@ -10,6 +10,7 @@ use monitor_abi::probe::{News, Own, Probe};
 use monitor_abi::repeat::{Repeat, RepeatKey};
 use thiserror::Error;
 
+use super::attach::describe;
 use super::backend::{self, Attached};
 use super::doers::{Doers, Kinds};
 use super::hooks;
@@ -42,7 +43,7 @@ pub enum LoadError {
     Missing(&'static str),
     #[error("map {name}: {source}")]
     Map { name: &'static str, source: MapError },
-    #[error("program announce: {0}")]
+    #[error("program announce: {}", describe(.0))]
     Announce(#[source] ProgramError),
     #[error("cannot read the ring buffer: {0}")]
     Ring(#[source] io::Error),

@@ -11,6 +11,7 @@ mod flood;
 mod inbound;
 mod keys;
 mod lifecycle;
+mod lockdown;
 mod many;
 mod policy;
 mod ports;
@@ -27,8 +28,11 @@ use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
 use thiserror::Error;
 
-/// Every test there is.
+/// Every test there is for this kernel.
 pub fn all() -> Vec<Trial> {
+    if lockdown::is_on() {
+        return lockdown::all();
+    }
     [
         files::all(),
         changes::all(),

@@ -12,16 +12,27 @@ use anyhow::{Context as _, Result, bail};
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 const MEMORY_MIB: &str = "2048";
 
-pub fn boot(kernel: &Path, initramfs: &Path, log: &Path, trace: bool) -> Result<()> {
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Shows the console while the guest runs, and lets the daemon log more.
+    pub trace: bool,
+    /// For the kernel's command line.
+    pub append: String,
+}
+
+pub fn boot(kernel: &Path, initramfs: &Path, log: &Path, options: &Options) -> Result<()> {
     if let Some(dir) = log.parent() {
         fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     }
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
-    let mut guest = qemu(kernel, initramfs, trace)
+    let mut guest = qemu(kernel, initramfs, options)
         .spawn()
         .context("cannot start qemu-system-x86_64: run `cargo xtask setup`")?;
     let console = guest.stdout.take().context("qemu has no stdout")?;
-    let copy = thread::spawn(move || copy(console, file, trace));
+    let copy = thread::spawn({
+        let trace = options.trace;
+        move || copy(console, file, trace)
+    });
     let in_time = wait(&mut guest)?;
     if copy.join().is_err() {
         bail!("reading the guest's console stopped, what came is in {}", log.display());
@@ -34,16 +45,16 @@ pub fn boot(kernel: &Path, initramfs: &Path, log: &Path, trace: bool) -> Result<
 
 /// KVM is left out on purpose: the same emulated machine everywhere. cmpxchg16b (cx16) is off because with it some boots
 /// crash QEMU 7.2's emulation.
-fn qemu(kernel: &Path, initramfs: &Path, trace: bool) -> Command {
+fn qemu(kernel: &Path, initramfs: &Path, options: &Options) -> Command {
     // The kernel passes words it does not know, with `=`, to init's environment.
-    let log = if trace { " BYPASSD_LOG=monitor=debug" } else { "" };
+    let log = if options.trace { " BYPASSD_LOG=monitor=debug" } else { "" };
     let mut command = Command::new("qemu-system-x86_64");
     command
         .args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16", "-m", MEMORY_MIB, "-smp", "2", "-kernel"])
         .arg(kernel)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", &format!("console=ttyS0 quiet panic=-1{log}")])
+        .args(["-append", &format!("console=ttyS0 quiet panic=-1{log} {}", options.append)])
         .args(["-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
