@@ -80,8 +80,12 @@ impl Args {
         ["guest-", series.name].into_iter().chain(words).collect()
     }
 
-    fn options(&self) -> Options {
-        Options { trace: self.trace, append: self.append.clone().unwrap_or_default() }
+    fn options(&self, series: &Series) -> Options {
+        Options {
+            name: self.guest(series),
+            trace: self.trace,
+            append: self.append.clone().unwrap_or_default(),
+        }
     }
 }
 
@@ -99,10 +103,10 @@ pub fn run(args: &Args) -> Result<()> {
         let Some(series) = next else { return };
         let started = Instant::now();
         if let Err(error) = guest(series, args, &bypassd, &programs) {
-            eprintln!("guest-{}: {error:#}", series.name);
+            eprintln!("{}: {error:#}", args.guest(series));
             failed.lock().unwrap_or_else(PoisonError::into_inner).push(series.name);
         }
-        eprintln!("guest-{}: {:.1} s", series.name, started.elapsed().as_secs_f64());
+        eprintln!("{}: {:.1} s", args.guest(series), started.elapsed().as_secs_f64());
     };
     // A guest waits most of the time. Consoles that are shown come one after the other.
     thread::scope(|scope| {
@@ -135,7 +139,7 @@ fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) 
     println!("{}: {tally}", args.guest(series));
     if tally.failed > 0 {
         eprintln!("{}", report::failures(&output));
-        let log = log_path(series)?;
+        let log = log_path(&args.guest(series))?;
         match exit_code {
             Some(code) => bail!("tests failed (exit code {code}), the console is in {}", log.display()),
             None => bail!("the guest stopped before its tests' end, the console is in {}", log.display()),
@@ -147,7 +151,7 @@ fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) 
 const NEWEST: &str = "7.x";
 
 /// Subjects in which the kernel makes no difference: they run on this machine and on the newest kernel.
-const ANY_KERNEL: [&str; 5] = ["bad_input", "commands", "keys", "lifecycle", "policy"];
+const ANY_KERNEL: [&str; 6] = ["bad_input", "commands", "keys", "lifecycle", "policy", "reload"];
 
 type Outcome = (Option<Tally>, Option<i32>, String);
 
@@ -157,7 +161,7 @@ fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestProgra
         arguments.extend(ANY_KERNEL.iter().flat_map(|subject| ["--skip".to_owned(), format!("{subject}::")]));
     }
     let job = Job { program: "/bin/e2e", arguments, files: Vec::new() };
-    let (exit_code, output) = boot_with(series, &job, &args.options(), bypassd, programs)?;
+    let (exit_code, output) = boot_with(series, &job, &args.options(series), bypassd, programs)?;
     Ok((Tally::read(&output), exit_code, output))
 }
 
@@ -172,7 +176,7 @@ fn boot_with(
     let kernel = kernel::get(series)?;
     let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
     initramfs::write(&archive, &kernel, bypassd, programs, job)?;
-    let log = log_path(series)?;
+    let log = log_path(&options.name)?;
     boot::boot(&kernel.image, &archive, &log, options)?;
     fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
     let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
@@ -192,12 +196,18 @@ pub fn bench(
     let [series] = Choice::V6_12.series() else { bail!("no kernel to measure on") };
     let files = vec![("/bin/bench", programs.bench.clone()), ("/bin/empty.bpf.o", empty.to_owned())];
     let job = Job { program: "/bin/bench", arguments, files };
-    match boot_with(series, &job, &Options::default(), bypassd, programs)? {
+    match boot_with(
+        series,
+        &job,
+        &Options { name: "bench".to_owned(), ..Options::default() },
+        bypassd,
+        programs,
+    )? {
         (Some(0), output) => Ok(output),
         (_, output) => bail!("the benchmarks in the guest failed:\n{}", report::failures(&output)),
     }
 }
 
-fn log_path(series: &Series) -> Result<std::path::PathBuf> {
-    Ok(paths::target()?.join("vm/log").join(format!("{}.log", series.name)))
+fn log_path(name: &str) -> Result<std::path::PathBuf> {
+    Ok(paths::target()?.join("vm/log").join(format!("{name}.log")))
 }

@@ -20,6 +20,7 @@ mod reload;
 mod selftest;
 mod snapshot;
 mod sockets;
+mod stalled;
 mod takeover;
 mod uring;
 mod ways;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<Trial> {
         commands::all(),
         bad_input::all(),
         real::all(),
+        stalled::all(),
     ]
     .into_iter()
     .flatten()

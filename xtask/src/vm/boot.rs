@@ -14,6 +14,8 @@ const MEMORY_MIB: &str = "2048";
 
 #[derive(Debug, Default)]
 pub struct Options {
+    /// Of the console's file.
+    pub name: String,
     /// Shows the console while the guest runs, and lets the daemon log more.
     pub trace: bool,
     /// For the kernel's command line.
