@@ -164,7 +164,7 @@ pub fn below(inode: Kernel) -> Option<Match> {
     Some(Match::new(target, 0, HEAD_ANCESTOR))
 }
 
-/// The target of a socket in the file system: by inode, else by its name, so that a socket made anew is still watched.
+/// The target of a socket in the file system: by inode, else by its name or its directory, so that a socket made anew is still watched.
 #[inline(always)]
 pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
     if let Some(watch) = lookup(&key::<Probe>(inode))
@@ -172,7 +172,7 @@ pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
     {
         return Some(Match::new(watch.target, 0, 0));
     }
-    inside::<Probe>(dentry, Probe::pointer(dentry, Field::DentryParent), 0, 0)
+    inside::<Probe>(dentry, Probe::pointer(dentry, Field::DentryParent), WATCH_TREE, 0)
 }
 
 /// The target of `child` through its parent directory: a watched name, else a watched tree (with `WATCH_TREE` in `flags`). The

@@ -32,7 +32,7 @@ pub fn facts(
     let path = match object {
         Object::File(file) => plan.file(target, hint, file),
         Object::Mount(mount) => plan.mount(target, hint, mount),
-        Object::UnixSocket(_) => target.path().map(std::path::Path::to_owned),
+        Object::UnixSocket(socket) => plan.socket(target, socket),
         Object::InetSocket(_) | Object::Process(_) => None,
     };
     let local = match object {

@@ -22,6 +22,8 @@ pub enum What {
     Glob { base: PathBuf, pattern: Pattern },
     /// A unix socket, by its path on the node.
     Socket(PathBuf),
+    /// The unix sockets in a directory of the node whose names fit a pattern.
+    Sockets { base: PathBuf, pattern: Pattern },
     /// A TCP port, where its destination counts.
     Port { port: u16, destinations: Destinations },
 }
@@ -41,10 +43,26 @@ impl Target {
         self.class != Class::DatastoreFile
     }
 
+    pub fn is_socket(&self) -> bool {
+        matches!(self.what, What::Socket(_) | What::Sockets { .. })
+    }
+
+    /// Whether a path of the node is one of a target that stands for the sockets of a directory.
+    pub fn has_socket_at(&self, path: &Path) -> bool {
+        match &self.what {
+            What::Sockets { base, pattern } => path.strip_prefix(base).is_ok_and(|name| pattern.fits(name)),
+            What::Socket(_) => true,
+            What::Path(_) | What::Glob { .. } | What::Port { .. } => false,
+        }
+    }
+
     /// The path on the node, for targets that have one; of a pattern, the directory it is about.
     pub fn path(&self) -> Option<&Path> {
         match &self.what {
-            What::Path(path) | What::Socket(path) | What::Glob { base: path, pattern: _ } => Some(path),
+            What::Path(path)
+            | What::Socket(path)
+            | What::Glob { base: path, pattern: _ }
+            | What::Sockets { base: path, pattern: _ } => Some(path),
             What::Port { .. } => None,
         }
     }
@@ -55,7 +73,9 @@ impl Target {
     pub fn name(&self) -> String {
         match &self.what {
             What::Path(path) | What::Socket(path) => path.display().to_string(),
-            What::Glob { base, pattern } => format!("{}/{pattern}", base.display()),
+            What::Glob { base, pattern } | What::Sockets { base, pattern } => {
+                format!("{}/{pattern}", base.display())
+            }
             What::Port { port, .. } => format!("tcp/{port}"),
         }
     }

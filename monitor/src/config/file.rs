@@ -46,7 +46,7 @@ pub(super) struct Targets {
     #[serde(deserialize_with = "given")]
     pub runtime_api: Option<Sockets>,
     #[serde(deserialize_with = "given")]
-    pub datastore_api: Option<Ports>,
+    pub datastore_api: Option<SocketsAndPorts>,
     #[serde(deserialize_with = "given")]
     pub kubelet_api: Option<PortsAt>,
 }
@@ -75,8 +75,12 @@ pub(super) struct Sockets {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ports {
-    pub ports: Spanned<Vec<Spanned<i64>>>,
+pub(super) struct SocketsAndPorts {
+    /// kine listens on one instead of a port.
+    #[serde(default, deserialize_with = "given")]
+    pub sockets: Option<Spanned<Vec<Spanned<String>>>>,
+    #[serde(default, deserialize_with = "given")]
+    pub ports: Option<Spanned<Vec<Spanned<i64>>>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,6 +6,17 @@ use crate::event::text::escaped;
 use crate::glob;
 use crate::target::What;
 
+pub(super) fn socket_or_pattern(path: PathBuf) -> Result<What, String> {
+    if !glob::is_pattern(&path.to_string_lossy()) {
+        return Ok(What::Socket(path));
+    }
+    let (base, pattern) = glob::split(&path)?;
+    if pattern.depth() > 1 {
+        return Err("is about sockets of more than one directory; write a pattern for each".to_owned());
+    }
+    Ok(What::Sockets { base, pattern })
+}
+
 /// What a path of a policy stands for: itself, or the files that fit it.
 pub(super) fn file_or_pattern(path: PathBuf) -> Result<What, String> {
     let text = path.to_string_lossy();

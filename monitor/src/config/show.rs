@@ -40,7 +40,9 @@ impl Config {
             }
             for Entry { value, origin } in of_key {
                 let item = match &value.what {
-                    What::Path(_) | What::Glob { .. } | What::Socket(_) => quoted(&value.name()),
+                    What::Path(_) | What::Glob { .. } | What::Socket(_) | What::Sockets { .. } => {
+                        quoted(&value.name())
+                    }
                     What::Port { port, .. } => port.to_string(),
                 };
                 writeln!(out, "      - {item} # {}", self.source(*origin))?;
@@ -126,7 +128,7 @@ impl Rule {
 fn key_of(what: &What) -> &'static str {
     match what {
         What::Path(_) | What::Glob { .. } => "paths",
-        What::Socket(_) => "sockets",
+        What::Socket(_) | What::Sockets { .. } => "sockets",
         What::Port { .. } => "ports",
     }
 }

@@ -8,8 +8,10 @@ use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::error::Problem;
-use super::file::{Allow, File, List, Paths, PathsAndPorts, Ports, PortsAt, Process, Sockets, Targets};
-use super::paths::{absolute, file_or_pattern, shown};
+use super::file::{
+    Allow, File, List, Paths, PathsAndPorts, PortsAt, Process, Sockets, SocketsAndPorts, Targets,
+};
+use super::paths::{absolute, file_or_pattern, shown, socket_or_pattern};
 use super::{Entry, Rule};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
@@ -89,12 +91,20 @@ impl Check {
         if let Some(Sockets { sockets }) = runtime_api {
             self.filled("sockets", &sockets);
             for path in sockets.value {
-                self.path(Class::RuntimeApi, &path, |path| Ok(What::Socket(path)));
+                self.path(Class::RuntimeApi, &path, socket_or_pattern);
             }
         }
-        if let Some(Ports { ports }) = datastore_api {
-            self.filled("ports", &ports);
-            self.ports(Class::DatastoreApi, ports.value, &Destinations::Any);
+        if let Some(SocketsAndPorts { sockets, ports }) = datastore_api {
+            if let Some(sockets) = sockets {
+                self.filled("sockets", &sockets);
+                for path in sockets.value {
+                    self.path(Class::DatastoreApi, &path, socket_or_pattern);
+                }
+            }
+            if let Some(ports) = ports {
+                self.filled("ports", &ports);
+                self.ports(Class::DatastoreApi, ports.value, &Destinations::Any);
+            }
         }
         if let Some(PortsAt { ports, destinations }) = kubelet_api {
             let ports = ports.map(|ports| {

@@ -17,17 +17,23 @@ pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, addr
     match (&target.what, &access.object) {
         // In a mount namespace of its own, what covers a directory above the target hides it from its own processes only.
         (_, Object::Mount(mount)) if decoded.ancestor => mount.shared || access.actor.mnt_ns == node.mnt,
-        (What::Path(_) | What::Glob { .. } | What::Socket(_), Object::Mount(_)) => true,
-        (What::Socket(_), Object::File(_)) => !matches!(access.action, Action::Open | Action::Write),
+        (What::Path(_) | What::Glob { .. } | What::Socket(_) | What::Sockets { .. }, Object::Mount(_)) => {
+            true
+        }
+        (What::Socket(_) | What::Sockets { .. }, Object::File(_)) => {
+            !matches!(access.action, Action::Open | Action::Write)
+        }
         (What::Port { destinations, .. }, Object::InetSocket(inet)) => {
             // The other end of it is on this node and was reported as its process's.
             let reported = inet.inbound && is_own(inet, addresses);
             !reported && destination_counts(destinations, addresses, node.net, inet)
         }
-        (What::Path(_) | What::Glob { .. }, Object::File(_)) | (What::Socket(_), Object::UnixSocket(_)) => {
-            true
-        }
-        (What::Path(_) | What::Glob { .. } | What::Socket(_) | What::Port { .. }, _) => false,
+        (What::Path(_) | What::Glob { .. }, Object::File(_))
+        | (What::Socket(_) | What::Sockets { .. }, Object::UnixSocket(_)) => true,
+        (
+            What::Path(_) | What::Glob { .. } | What::Socket(_) | What::Sockets { .. } | What::Port { .. },
+            _,
+        ) => false,
     }
 }
 

@@ -10,7 +10,7 @@ use super::unix::Bound;
 use crate::access::{ObjectKey, TargetId};
 use crate::decide::ExeTable;
 use crate::node::{FileId, Mounts, Namespaces};
-use crate::target::What;
+use crate::target::{Target, What};
 use crate::watch::Keeper;
 
 /// Everything that a snapshot needs to know, to be taken on a thread of its own.
@@ -49,8 +49,7 @@ impl Wanted {
             let watch = plan.desired.objects.get(key)?;
             (watch.flags & (WATCH_SELF | WATCH_TREE) != 0).then_some((TargetId(watch.target), *key))
         };
-        let is_socket =
-            |id: TargetId| keeper.target(id).is_some_and(|target| matches!(target.what, What::Socket(_)));
+        let is_socket = |id: TargetId| keeper.target(id).is_some_and(Target::is_socket);
         let (mut files, mut sockets) = (HashMap::new(), HashMap::new());
         for (key, (id, key_watched)) in plan.desired.objects.keys().filter_map(|key| Some((key, watch(key)?)))
         {
@@ -86,10 +85,10 @@ impl Wanted {
 /// Where the targets are and where they really are, the innermost first.
 fn trees(keeper: &Keeper) -> Vec<(PathBuf, TargetId)> {
     let mut trees = Vec::new();
-    for (id, (target, _)) in (0..).zip(keeper.states()) {
+    for (id, target) in keeper.targets() {
         if let What::Path(path) | What::Glob { base: path, .. } = &target.what {
-            trees.push((path.clone(), TargetId(id)));
-            trees.extend(keeper.plan().real.get(&id).map(|real| (real.clone(), TargetId(id))));
+            trees.push((path.clone(), id));
+            trees.extend(keeper.plan().real.get(&id.0).map(|real| (real.clone(), id)));
         }
     }
     trees.sort_by_key(|(path, _)| std::cmp::Reverse(path.components().count()));

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use monitor_abi::watch::WATCH_SELF;
-use rustix::fs::{FileType, OFlags, fstat};
+use monitor_abi::watch::{WATCH_SELF, WATCH_TREE};
+use rustix::fs::{Dir, FileType, OFlags, fstat};
 
 use super::notice::{Interest, Notice};
 use super::plan::{Plan, State};
@@ -17,6 +17,9 @@ use crate::kernel::listen::Mark;
 use crate::kernel::{Kernel, LoadError};
 use crate::node::Root;
 use crate::node::root::canonical;
+
+/// Sockets of one directory that are known by their object; more are still seen through the directory.
+const SOCKETS_MAX: usize = 1024;
 
 pub(super) struct Arming<'a> {
     pub kernel: &'a mut Kernel,
@@ -93,6 +96,59 @@ impl Arming<'_> {
             keys = self.touch(path, OFlags::PATH)?.1;
         }
         Ok(self.known(path, opened, keys))
+    }
+
+    /// The sockets in a directory that fit a pattern, and those that will be made there.
+    pub fn sockets(&mut self, base: &Path, pattern: &Pattern) -> Result<State, LoadError> {
+        let opened = match self.look(base)? {
+            Ok(fd) => fd,
+            Err(state) => return Ok(state),
+        };
+        if let Some(state) = wrong_type(&opened, FileType::Directory, "a directory") {
+            return Ok(state);
+        }
+        let (dir, keys) = self.touch(base, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let dir = match dir {
+            Ok(dir) if !keys.is_empty() => dir,
+            Ok(_) => return Ok(not_seen()),
+            Err(error) => return Ok(State::Waiting(error.to_string())),
+        };
+        for key in &keys {
+            self.plan.object(*key, self.id, WATCH_TREE);
+            self.plan.paths.entry(*key).or_insert_with(|| base.to_owned());
+        }
+        self.listen(&dir, base, Mark::Tree { target: self.id, depth: 0 });
+        let entries = Dir::read_from(&dir).map_err(io::Error::from);
+        self.plan.notices.push(Notice { fd: dir, interest: Interest::Any, keeps: keys });
+        match entries {
+            Ok(entries) => {
+                for entry in entries.flatten().take(SOCKETS_MAX) {
+                    let name = OsStr::from_bytes(entry.file_name().to_bytes());
+                    if pattern.fits(Path::new(name)) {
+                        self.one_socket(&base.join(name))?;
+                    }
+                }
+                Ok(State::Armed)
+            }
+            Err(error) => Ok(State::Waiting(error.to_string())),
+        }
+    }
+
+    /// By its object, so that another name of it is known. What is none or gone by now is no target.
+    fn one_socket(&mut self, path: &Path) -> Result<(), LoadError> {
+        let (Ok(fd), mut keys) = self.touch(path, OFlags::PATH | OFlags::NOFOLLOW)? else { return Ok(()) };
+        if !matches!(kind(&fd), Ok(FileType::Socket)) {
+            return Ok(());
+        }
+        if keys.is_empty() {
+            keys = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?.1;
+        }
+        for key in &keys {
+            self.plan.object(*key, self.id, WATCH_SELF);
+            self.plan.paths.entry(*key).or_insert_with(|| path.to_owned());
+        }
+        self.plan.id(&fd, &keys);
+        Ok(())
     }
 
     /// What has the path now; its name is watched from then on, whatever has it.

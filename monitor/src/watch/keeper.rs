@@ -177,11 +177,15 @@ impl Keeper {
     /// The socket target that a path leads to, as an actor named it.
     pub fn named(&self, socket: &UnixObject, actor: &Actor, node: Namespaces) -> Option<TargetId> {
         let named = node::socket_at(&self.root, &socket.path_named, actor, node)?;
-        let is_it = |target: &Target| match &target.what {
+        let is_it = |id: u32, target: &Target| match &target.what {
             What::Socket(path) => node::file_id(&self.root, path) == Some(named),
+            What::Sockets { .. } => {
+                let watch = self.plan.ids.get(&named).and_then(|key| self.plan.desired.objects.get(key));
+                watch.is_some_and(|watch| watch.target == id)
+            }
             What::Path(_) | What::Glob { .. } | What::Port { .. } => false,
         };
-        self.targets.iter().find(|(_, target)| is_it(target)).map(|(id, _)| TargetId(id))
+        self.targets.iter().find(|(id, target)| is_it(*id, target)).map(|(id, _)| TargetId(id))
     }
 
     /// The target at or above a path of the node, the nearest one, and how many names the path lies below it.
@@ -193,6 +197,11 @@ impl Keeper {
             Some((TargetId(id), rest.components().count()))
         });
         found.and_then(|(id, below)| Some((id, u32::try_from(below).ok()?)))
+    }
+
+    /// The targets of the policy, by number.
+    pub fn targets(&self) -> impl Iterator<Item = (TargetId, &Target)> {
+        self.targets.iter().map(|(id, target)| (TargetId(id), target))
     }
 
     /// Every target with its state.

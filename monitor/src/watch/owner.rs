@@ -45,6 +45,7 @@ impl Plan {
                     || self.is_disguised(file, path, &real)
             }
             What::Path(_) | What::Socket(_) | What::Port { .. } => true,
+            What::Sockets { .. } => target.has_socket_at(path) || path == base,
         };
         let candidates = targets.nearest_first().into_iter().take_while(|(other, _)| !fits || *other != id.0);
         let mut others = candidates.filter(|(other, _)| *other != id.0);
@@ -73,7 +74,8 @@ impl Plan {
         match (&target.what, rest) {
             (What::Path(_), Ok(_)) => true,
             (What::Glob { pattern, .. }, Ok(rest)) => pattern.fits(rest),
-            (What::Path(_) | What::Glob { .. }, Err(_)) | (What::Socket(_) | What::Port { .. }, _) => false,
+            (What::Path(_) | What::Glob { .. }, Err(_))
+            | (What::Socket(_) | What::Sockets { .. } | What::Port { .. }, _) => false,
         }
     }
 

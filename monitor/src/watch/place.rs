@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::plan::Plan;
-use crate::access::{FileObject, MountObject, ObjectKey, OtherPlace, TargetId};
-use crate::target::Target;
+use crate::access::{FileObject, MountObject, ObjectKey, OtherPlace, TargetId, UnixObject};
+use crate::target::{Target, What};
 
 /// What the kernel side said about the place.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,15 @@ impl Plan {
 
     pub fn mount(&self, target: &Target, hint: Hint, mount: &MountObject) -> Option<PathBuf> {
         self.place(target, hint, mount.key, bytes(&mount.path_seen), true)
+    }
+
+    pub fn socket(&self, target: &Target, socket: &UnixObject) -> Option<PathBuf> {
+        let path = target.path()?;
+        if !matches!(target.what, What::Sockets { .. }) {
+            return Some(path.to_owned());
+        }
+        let known = self.paths.get(&socket.key).cloned();
+        Some(known.unwrap_or_else(|| join_last(path, bytes(&socket.path_seen), 1)))
     }
 
     /// The other place of a rename or link is anywhere in the same file system.

@@ -78,6 +78,7 @@ pub fn plan(
             What::Path(path) => arming.path(path)?,
             What::Glob { base, pattern } => arming.glob(base, pattern)?,
             What::Socket(path) => arming.socket(path)?,
+            What::Sockets { base, pattern } => arming.sockets(base, pattern)?,
             What::Port { port, .. } => {
                 let flags = if inbound.contains(&target.class) { WATCH_INBOUND } else { 0 };
                 plan.desired.ports.entry(u32::from(*port)).or_insert(Watch { target: id, flags });

@@ -1,9 +1,11 @@
 //! Real containerd, real containers, real etcd.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -21,6 +23,7 @@ pub fn all() -> Vec<Trial> {
             ("containerd", containerd),
             ("containerd_restarted", containerd_restarted),
             ("containerd_allowed", containerd_allowed),
+            ("shim", shim),
             ("container", container),
             ("etcd", etcd),
         ],
@@ -76,17 +79,54 @@ fn containerd_allowed() -> Result<()> {
     daemon.finish().map(drop)
 }
 
+/// A container comes and goes unseen; who talks to its shim is seen.
+fn shim() -> Result<()> {
+    let containerd = Containerd::start()?;
+    let exes = [which("containerd")?, which("containerd-shim-runc-v2")?];
+    let exes: Vec<_> = exes.iter().map(|exe| exe.display().to_string()).collect();
+    let rule = format!("{{id: runtime, targets: runtime_api, process: {{exe: [{}]}}}}", exes.join(", "));
+    let sockets = format!("runtime_api: {{sockets: [{SHIMS}/*, {}.ttrpc]}}", containerd.socket().display());
+    let before = shims();
+    let mut daemon = Daemon::start(&policy(&sockets, &rule))?;
+    let dir = tempfile::tempdir_in("/run")?;
+    let rootfs = dir.path().join("rootfs");
+    busybox(&rootfs)?;
+    let rootfs = rootfs.to_string_lossy();
+    containerd.ctr(&["run", "-d", "--rootfs", &rootfs, "sleeper", "/bin/sh", "-c", "sleep 600"])?;
+    let new: Vec<_> = shims().difference(&before).cloned().collect();
+    let socket = new.first().context("the container has no shim socket")?;
+    let marker = || act(&["unix".to_owned(), socket.to_string_lossy().into_owned()]);
+    let target = json!({"class": "runtime_api", "type": "unix_socket", "path": socket});
+    daemon.silent_until(marker, &json!({"target": target, "process": {"exe": program()?}}))?;
+    containerd.ctr(&["task", "rm", "-f", "sleeper"])?;
+    daemon.finish().map(drop)
+}
+
+/// Where containerd has the sockets of its shims, whatever its configuration.
+const SHIMS: &str = "/run/containerd/s";
+
+fn shims() -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(SHIMS).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}
+
+/// A root directory with a shell.
+fn busybox(rootfs: &Path) -> Result<()> {
+    for name in ["bin", "proc", "sys", "dev", "tmp"] {
+        fs::create_dir_all(rootfs.join(name))?;
+    }
+    fs::copy(which("busybox")?, rootfs.join("bin/busybox"))?;
+    fs::set_permissions(rootfs.join("bin/busybox"), fs::Permissions::from_mode(0o755))?;
+    Ok(symlink("busybox", rootfs.join("bin/sh"))?)
+}
+
 /// A container with the manifests mounted under another name.
 fn container() -> Result<()> {
     let containerd = Containerd::start()?;
     let dir = tempfile::tempdir_in("/run")?;
     let (rootfs, watched) = (dir.path().join("rootfs"), dir.path().join("manifests"));
-    for name in ["bin", "proc", "sys", "dev", "tmp", "innocent"] {
-        fs::create_dir_all(rootfs.join(name))?;
-    }
-    fs::copy(which("busybox")?, rootfs.join("bin/busybox"))?;
-    fs::set_permissions(rootfs.join("bin/busybox"), fs::Permissions::from_mode(0o755))?;
-    symlink("busybox", rootfs.join("bin/sh"))?;
+    busybox(&rootfs)?;
+    fs::create_dir(rootfs.join("innocent"))?;
     fs::create_dir(&watched)?;
     fs::write(watched.join("etcd.yaml"), "kind: Pod\n")?;
     let mut daemon = Daemon::start(&manifests(&watched, ""))?;
