@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use crate::decide::ExeTable;
 use crate::emit::{Emitter, Format, Sink};
 use crate::event::{Agent, Context, Lifecycle, Node};
 use crate::exit::Exit;
+use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
@@ -25,6 +27,7 @@ use crate::node::{Root, executables};
 use crate::pipeline::reload::Reloads;
 use crate::pipeline::{self, Handler, Parts, started};
 use crate::ring::Ring;
+use crate::target::Target;
 use crate::told::Teller;
 use crate::watch::{Keeper, prove};
 
@@ -54,7 +57,9 @@ async fn watch(
     let proofs = prove(&mut kernel)?;
     let inbound = config.inbound();
     let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
-    let targets = config.targets.into_iter().map(|entry| entry.value).collect();
+    let targets: Vec<_> = config.targets.into_iter().map(|entry| entry.value).collect();
+    let sockets: Vec<_> = targets.iter().filter_map(Target::socket).map(Path::to_owned).collect();
+    let identities = Identities::new(&root, &sockets, kernel.identity().sees_node_processes());
     let mut exes = ExeTable::new(&rules);
     executables::resolve(&mut kernel, &root, &mut exes)?;
     let context = Context {
@@ -79,7 +84,8 @@ async fn watch(
     let teller = Teller::new(&kernel).map_err(io("cannot listen to fanotify"))?;
     let reloads =
         Reloads::new(opts.config.as_deref(), opts.watch_config).map_err(io("cannot listen for signals"))?;
-    let parts = Parts { kernel, keeper, rules, exes, context, emitter, teller, reloads, show_allowed };
+    let parts =
+        Parts { kernel, keeper, rules, exes, identities, context, emitter, teller, reloads, show_allowed };
     let handler = Handler::new(parts);
     memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());
