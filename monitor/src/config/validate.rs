@@ -8,9 +8,11 @@ use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::error::Problem;
-use super::file::{Allow, File, List, Paths, PathsAndPorts, Ports, PortsAt, Process, Sockets, Targets};
+use super::file::{
+    Allow, Container, File, List, Paths, PathsAndPorts, Ports, PortsAt, Process, Sockets, Targets,
+};
 use super::paths::{absolute, file_or_pattern, shown};
-use super::{Entry, Rule};
+use super::{Containers, Entry, Rule, Words};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
 
@@ -207,7 +209,7 @@ impl Check {
 
     fn rule(&mut self, rule: Spanned<Allow>, ids: &mut HashSet<String>) {
         let at = rule.referenced;
-        let Allow { id, targets: List(targets), access, process, source, i_know } = rule.value;
+        let Allow { id, targets: List(targets), access, process, container, source, i_know } = rule.value;
         let of_process = process.is_some();
         let Process { exe, uid } = process.unwrap_or_default();
         let problems = self.problems.len();
@@ -234,9 +236,11 @@ impl Check {
         for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
             self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
         }
-        if source.is_some() && of_process {
+        let container = container.map(|container| self.containers(at, &name, container));
+        if source.is_some() && (of_process || container.is_some()) {
+            let other = if of_process { "process" } else { "container" };
             let what = format!(
-                "rule `{name}` has `source` and `process`, but what comes from elsewhere has no process here"
+                "rule `{name}` has `source` and `{other}`, but what comes from elsewhere has no process here"
             );
             self.wrong(at, format!("{what}; make two rules of it"));
         }
@@ -253,9 +257,15 @@ impl Check {
         if about_accept && source.is_none() && !i_know {
             let what = format!("rule `{name}` accepts connections from anywhere; give `source`");
             self.wrong(at, format!("{what}, or say `i_know: true` if you mean it"));
-        } else if exe.is_none() && uid.is_none() && source.is_none() && !i_know {
+        } else if exe.is_none()
+            && uid.is_none()
+            && container.as_ref().is_none_or(Containers::are_any)
+            && source.is_none()
+            && !i_know
+        {
+            let whom = if container.is_some() { "every container" } else { "every process" };
             let what = format!(
-                "rule `{name}` allows every process; give `process`, or say `i_know: true` if you mean it"
+                "rule `{name}` allows {whom}; give `process` or `container`, or say `i_know: true` if you mean it"
             );
             self.wrong(at, what);
         }
@@ -273,7 +283,30 @@ impl Check {
             .collect();
         if self.problems.len() == problems {
             let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
-            self.own.rules.push(Rule { id, targets, access, exe, uid, source });
+            self.own.rules.push(Rule { id, targets, access, exe, uid, container, source });
+        }
+    }
+}
+
+impl Check {
+    fn containers(&mut self, at: Location, name: &str, container: Container) -> Containers {
+        let Container { namespace, pod, name: name_in_pod, image } = container;
+        let mut words = |field: &str, list: Option<List<String>>| -> Vec<Words> {
+            if list.as_ref().is_some_and(|list| list.0.is_empty()) {
+                self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
+            }
+            let list = list.into_iter().flat_map(|list| list.0);
+            let parsed = list.filter_map(|word| {
+                let wrong = |why: String| self.wrong(at, format!("`{}` {why}", shown(&word)));
+                Words::new(&word).map_err(wrong).ok()
+            });
+            parsed.collect()
+        };
+        Containers {
+            namespace: words("namespace", namespace),
+            pod: words("pod", pod),
+            name: words("name", name_in_pod),
+            image: words("image", image),
         }
     }
 }

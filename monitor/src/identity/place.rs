@@ -11,7 +11,7 @@ pub fn is_at(path: &[u8], configured: &str, in_node: bool) -> bool {
         // A runtime without systemd makes a directory of it, in its own cgroup.
         [slice, prefix, name] => {
             let literal = path.strip_suffix(configured).and_then(|above| above.strip_suffix('/'));
-            before(&scope(slice, prefix, name)) || literal.is_some_and(|above| is_service(above))
+            before(&scope(slice, prefix, name)) || literal.is_some_and(is_service)
         }
         [path] if path.starts_with('/') => before(path),
         _ => false,

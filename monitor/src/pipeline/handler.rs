@@ -19,7 +19,7 @@ use crate::decode::{Decoded, Record, decode};
 use crate::emit::{EmitCounters, Emitter};
 use crate::enrich;
 use crate::event::{Agent, Context, Facts, Lifecycle, SnapshotTaken};
-use crate::identity::Identities;
+use crate::identity::{Identities, Whose};
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::{Class, Severity};
@@ -210,7 +210,7 @@ impl Handler {
             return None;
         }
         let class = self.keeper.owner(id, decoded, &facts)?.class;
-        let verdict = self.decide(class, access);
+        let verdict = self.decide(class, access, &facts.whose);
         Some((class, facts, verdict))
     }
 
@@ -277,13 +277,13 @@ impl Handler {
 
     /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
     /// file that now has the path, and a second look finds it.
-    fn decide(&mut self, class: Class, access: &Access) -> Verdict {
-        let verdict = decide(&self.rules, &self.exes, class, access);
+    fn decide(&mut self, class: Class, access: &Access, whose: &Whose) -> Verdict {
+        let verdict = decide(&self.rules, &self.exes, class, access, whose);
         if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
             return verdict;
         }
         self.look_at_executables();
-        decide(&self.rules, &self.exes, class, access)
+        decide(&self.rules, &self.exes, class, access, whose)
     }
 
     /// Looks at the node again.
