@@ -4,6 +4,8 @@ use std::fmt;
 
 use fast_glob::glob_match;
 
+use super::file::{Container, List};
+use super::paths::shown;
 use crate::identity::Whose;
 
 /// The fields all have to match; of a list, one element. An empty list is for any.
@@ -56,6 +58,28 @@ impl fmt::Display for Words {
 }
 
 impl Containers {
+    /// The fields as they are written in a rule of that name, and what is wrong with them.
+    pub(super) fn read(rule: &str, fields: Container) -> (Self, Vec<String>) {
+        let Container { namespace, pod, name, image } = fields;
+        let mut wrong = Vec::new();
+        let mut words = |field: &str, list: Option<List<String>>| {
+            if list.as_ref().is_some_and(|list| list.0.is_empty()) {
+                wrong.push(format!("`{field}` of rule `{rule}` is an empty list; leave it out for any"));
+            }
+            let mut words = Vec::new();
+            for text in list.into_iter().flat_map(|list| list.0) {
+                match Words::new(&text) {
+                    Ok(fit) => words.push(fit),
+                    Err(why) => wrong.push(format!("`{}` {why}", shown(&text))),
+                }
+            }
+            words
+        };
+        let (namespace, pod) = (words("namespace", namespace), words("pod", pod));
+        let (name, image) = (words("name", name), words("image", image));
+        (Self { namespace, pod, name, image }, wrong)
+    }
+
     /// Whether the process is in one of them. A field that is not known is none that a rule means.
     pub fn have(&self, whose: &Whose) -> bool {
         let (pod, container) = (whose.pod.as_ref(), whose.container.as_ref());

@@ -8,11 +8,9 @@ use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
 use super::error::Problem;
-use super::file::{
-    Allow, Container, File, List, Paths, PathsAndPorts, Ports, PortsAt, Process, Sockets, Targets,
-};
+use super::file::{Allow, File, List, Paths, PathsAndPorts, Ports, PortsAt, Process, Sockets, Targets};
 use super::paths::{absolute, file_or_pattern, shown};
-use super::{Containers, Entry, Rule, Words};
+use super::{Containers, Entry, Rule};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
 
@@ -236,7 +234,9 @@ impl Check {
         for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
             self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
         }
-        let container = container.map(|container| self.containers(at, &name, container));
+        let (container, wrong) = container.map(|fields| Containers::read(&name, fields)).unzip();
+        let container_fits = wrong.as_ref().is_none_or(Vec::is_empty);
+        wrong.into_iter().flatten().for_each(|what| self.wrong(at, what));
         if source.is_some() && (of_process || container.is_some()) {
             let other = if of_process { "process" } else { "container" };
             let what = format!(
@@ -260,6 +260,7 @@ impl Check {
         } else if exe.is_none()
             && uid.is_none()
             && container.as_ref().is_none_or(Containers::are_any)
+            && container_fits
             && source.is_none()
             && !i_know
         {
@@ -284,29 +285,6 @@ impl Check {
         if self.problems.len() == problems {
             let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
             self.own.rules.push(Rule { id, targets, access, exe, uid, container, source });
-        }
-    }
-}
-
-impl Check {
-    fn containers(&mut self, at: Location, name: &str, container: Container) -> Containers {
-        let Container { namespace, pod, name: name_in_pod, image } = container;
-        let mut words = |field: &str, list: Option<List<String>>| -> Vec<Words> {
-            if list.as_ref().is_some_and(|list| list.0.is_empty()) {
-                self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
-            }
-            let list = list.into_iter().flat_map(|list| list.0);
-            let parsed = list.filter_map(|word| {
-                let wrong = |why: String| self.wrong(at, format!("`{}` {why}", shown(&word)));
-                Words::new(&word).map_err(wrong).ok()
-            });
-            parsed.collect()
-        };
-        Containers {
-            namespace: words("namespace", namespace),
-            pod: words("pod", pod),
-            name: words("name", name_in_pod),
-            image: words("image", image),
         }
     }
 }
