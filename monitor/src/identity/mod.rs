@@ -8,7 +8,7 @@ mod cache;
 pub mod cgroup;
 mod logs;
 mod place;
-mod spec;
+pub(crate) mod spec;
 mod v1;
 
 use std::path::{Path, PathBuf};
