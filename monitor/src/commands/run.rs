@@ -2,7 +2,6 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,6 @@ use crate::node::{Root, executables};
 use crate::pipeline::reload::Reloads;
 use crate::pipeline::{self, Handler, Parts, started};
 use crate::ring::Ring;
-use crate::target::Target;
 use crate::told::Teller;
 use crate::watch::{Keeper, prove};
 
@@ -56,9 +54,9 @@ async fn watch(
     let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
     let proofs = prove(&mut kernel)?;
     let inbound = config.inbound();
+    let sockets = config.sockets();
     let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
-    let targets: Vec<_> = config.targets.into_iter().map(|entry| entry.value).collect();
-    let sockets: Vec<_> = targets.iter().filter_map(Target::socket).map(Path::to_owned).collect();
+    let targets = config.targets.into_iter().map(|entry| entry.value).collect();
     let identities = Identities::new(&root, &sockets, kernel.identity().sees_node_processes());
     let mut exes = ExeTable::new(&rules);
     executables::resolve(&mut kernel, &root, &mut exes)?;

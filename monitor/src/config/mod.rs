@@ -68,6 +68,11 @@ pub struct Rule {
 }
 
 impl Config {
+    /// The sockets of runtimes.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        self.targets.iter().filter_map(|entry| entry.value.socket()).map(Path::to_owned).collect()
+    }
+
     /// The classes of which connections from elsewhere are reported: those that some rule expects any of.
     pub fn inbound(&self) -> Vec<Class> {
         let about_accept = |rule: &Rule| {

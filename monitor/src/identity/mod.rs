@@ -127,6 +127,12 @@ impl Identities {
         Self { bundles, found: Cache::default(), logs: Cache::default(), node_is_container, sees_processes }
     }
 
+    /// The policy names other sockets now.
+    pub fn look_beside(&mut self, sockets: &[PathBuf]) {
+        self.bundles = Bundles::new(sockets);
+        self.found = Cache::default();
+    }
+
     pub fn of(&mut self, root: &Root, actor: &Actor, node: Namespaces) -> Whose {
         let in_other_mounts = actor.mnt_ns != node.mnt;
         // Without a mount namespace of its own, only a name that is usual for nothing else is a container's.

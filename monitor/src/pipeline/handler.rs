@@ -312,6 +312,7 @@ impl Handler {
         let config_sha256 = config.sha256.clone();
         self.context.agent =
             Arc::new(Agent { config_sha256: config.sha256.clone(), ..(*self.context.agent).clone() });
+        self.identities.look_beside(&config.sockets());
         self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
         self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
         self.exes = ExeTable::new(&self.rules);
