@@ -11,6 +11,7 @@
 )]
 
 mod btf;
+mod bundle;
 mod cgroup;
 mod config;
 mod decode;
@@ -20,6 +21,7 @@ mod glob;
 mod mounts;
 
 pub use btf::btf;
+pub use bundle::bundle;
 pub use cgroup::cgroup;
 pub use config::config;
 pub use decode::decode;

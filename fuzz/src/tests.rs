@@ -5,8 +5,9 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 8] = [
+const TARGETS: [Target; 9] = [
     ("btf", super::btf),
+    ("bundle", super::bundle),
     ("cgroup", super::cgroup),
     ("config", super::config),
     ("decode", super::decode),

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::access::{Access, Actor, FileObject, Object, TargetId};
 use crate::decode::Decoded;
 use crate::event::Facts;
+use crate::identity::Whose;
 use crate::node::Namespaces;
 use crate::target::Target;
 use crate::watch::{Hint, Keeper};
@@ -19,6 +20,7 @@ pub fn facts(
     keeper: &Keeper,
     node: Namespaces,
     node_addresses: &[IpAddr],
+    whose: Whose,
 ) -> Facts {
     let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, errors } = decoded;
     let Access { object, actor, .. } = access;
@@ -40,12 +42,19 @@ pub fn facts(
         Object::File(_) | Object::Mount(_) | Object::UnixSocket(_) | Object::Process(_) => true,
     };
     let bytes = |path: Option<PathBuf>| path.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
-    Facts { path: bytes(path), other: bytes(other), unit: unit(&actor.cgroup), local, errors: errors.clone() }
+    Facts {
+        path: bytes(path),
+        other: bytes(other),
+        unit: unit(&actor.cgroup),
+        whose,
+        local,
+        errors: errors.clone(),
+    }
 }
 
 /// What can be said where the object is known already.
-pub fn of_actor(actor: &Actor) -> Facts {
-    Facts { unit: unit(&actor.cgroup), local: true, ..Facts::default() }
+pub fn of_actor(actor: &Actor, whose: Whose) -> Facts {
+    Facts { unit: unit(&actor.cgroup), whose, local: true, ..Facts::default() }
 }
 
 fn is_local(address: IpAddr, node_addresses: &[IpAddr]) -> bool {

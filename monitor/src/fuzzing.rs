@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Config, ConfigErrors};
 use crate::event::Event;
+use crate::identity::spec::{Keys, parse};
 use crate::kernel::listen;
 use crate::{config, emit, enrich};
 
@@ -31,6 +32,15 @@ pub fn fanotify(bytes: &[u8]) -> Option<usize> {
 /// The mount point in an answer of statmount(2).
 pub fn statmount(bytes: &[u8]) -> Option<PathBuf> {
     listen::mount_point(bytes)
+}
+
+/// What is kept of a container's configuration, as containerd's and as CRI-O's.
+pub fn bundle(json: &[u8]) -> [Result<Vec<String>, String>; 2] {
+    [Keys::Containerd, Keys::Crio].map(|keys| {
+        let spec = parse(json, keys).map_err(|why| why.to_string())?;
+        let kept = [spec.namespace, spec.pod, spec.uid, spec.container, spec.image, spec.sandbox_id];
+        Ok(kept.into_iter().flatten().collect())
+    })
 }
 
 /// The event for people.

@@ -17,6 +17,7 @@ pub mod exit;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod glob;
+pub mod identity;
 pub mod kernel;
 pub mod logging;
 pub mod memory;

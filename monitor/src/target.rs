@@ -69,6 +69,11 @@ impl Target {
 }
 
 impl Target {
+    /// The path on the node, of a unix socket.
+    pub fn socket(&self) -> Option<&Path> {
+        if let What::Socket(path) = &self.what { Some(path) } else { None }
+    }
+
     /// What is watched, without its class: the path on the node, with its pattern if it has one, or `tcp/PORT`.
     pub fn name(&self) -> String {
         match &self.what {

@@ -26,6 +26,10 @@ pub enum Reason {
     ExeNotNodeFile,
     /// The executable matches, the user id does not.
     UidMismatch,
+    /// Rules name containers, and the process is in none of them.
+    ContainerMismatch,
+    /// The process is in a container of which it is not certain which it is.
+    ContainerUnknown,
     /// Another process has control of the one that a rule allows, or was about to take it.
     ProcessControlled,
     /// No rule expects connections from that address.

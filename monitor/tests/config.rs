@@ -148,6 +148,56 @@ fn targets() {
 }
 
 #[test]
+fn rules_about_containers() {
+    check(
+        "version: 1\nallow:\n  - {id: a, targets: datastore_api, ",
+        "}\n",
+        &[
+            (
+                "container: {namespace: kube-system, pod: ['etcd-*'], name: etcd, image: 'x/*@sha256:*'}",
+                &["valid"],
+            ),
+            ("container: {pod: a}, process: {uid: 0}", &["valid"]),
+            (
+                "container: {}",
+                &[
+                    "3:5: rule `a` allows every container; give `process` or `container`, or say `i_know: true` if you mean it",
+                ],
+            ),
+            (
+                "container: {namespace: '*'}",
+                &[
+                    "3:5: rule `a` allows every container; give `process` or `container`, or say `i_know: true` if you mean it",
+                ],
+            ),
+            ("container: {namespace: '*'}, i_know: true", &["valid"]),
+            (
+                "container: {pods: a}",
+                &["3:49: unknown key `pods`; did you mean `pod`? known here: namespace, pod, name, image"],
+            ),
+            (
+                "container: {pod: []}, process: {uid: 0}",
+                &["3:5: `pod` of rule `a` is an empty list; leave it out for any"],
+            ),
+            (
+                "container: {pod: ['', '[a]', 'b**']}",
+                &[
+                    "3:5: `` is empty; write a name, or leave the field out for any",
+                    "3:5: `[a]` has `[` in it, which no name has; only `*` and `?` stand for something",
+                    "3:5: `b**` has `**` in it; write `*`, which stands for slashes, too",
+                ],
+            ),
+            (
+                "access: accept, source: [10.0.0.0/8], container: {pod: a}",
+                &[
+                    "3:5: rule `a` has `source` and `container`, but what comes from elsewhere has no process here; make two rules of it",
+                ],
+            ),
+        ],
+    );
+}
+
+#[test]
 fn rules() {
     check(
         "version: 1\nallow:\n  - {id: a, ",
@@ -156,11 +206,15 @@ fn rules() {
             ("targets: runtime_api, process: {exe: /a, uid: 0}", &["valid"]),
             (
                 "targets: runtime_api",
-                &["3:5: rule `a` allows every process; give `process`, or say `i_know: true` if you mean it"],
+                &[
+                    "3:5: rule `a` allows every process; give `process` or `container`, or say `i_know: true` if you mean it",
+                ],
             ),
             (
                 "targets: runtime_api, process: {}",
-                &["3:5: rule `a` allows every process; give `process`, or say `i_know: true` if you mean it"],
+                &[
+                    "3:5: rule `a` allows every process; give `process` or `container`, or say `i_know: true` if you mean it",
+                ],
             ),
             ("targets: runtime_api, i_know: true", &["valid"]),
             ("targets: [], i_know: true", &["3:5: rule `a` has no targets; list classes as [runtime_api]"]),

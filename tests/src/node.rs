@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 /// Whether this runs in one of xtask's guests, where the tests' init is process 1.
@@ -25,6 +25,16 @@ pub fn which(name: &str) -> Result<PathBuf> {
     let found = path.split(':').map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
     let found = found.with_context(|| format!("there is no {name}; run `cargo xtask setup`"))?;
     Ok(fs::canonicalize(found)?)
+}
+
+/// Waits for something that has no other way to tell.
+pub fn wait_until(what: &str, done: impl Fn() -> bool) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !done() {
+        ensure!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// A process that is ended with the test.
@@ -74,7 +84,7 @@ impl Containerd {
         let dir = tempfile::tempdir_in("/run")?;
         let mut containerd = Self { dir, service: None };
         let config = format!(
-            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/state\"\n\
+            "version = 2\nroot = \"{0}/root\"\nstate = \"{0}/containerd\"\n\
              disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{0}/containerd.sock\"\n",
             containerd.dir.path().display()
         );

@@ -13,6 +13,7 @@ use monitor::event::{
     Agent, ArmedTarget, Context, Event, Facts, Health, HealthState, Lifecycle, MissingHook, Node, Started,
     WaitingTarget,
 };
+use monitor::identity::{Container, Pod, Runtime, Source, Whose};
 use monitor::model::{Action, Backend, Class, Severity};
 use monitor::node::Namespaces;
 use monitor::verdict::{self, Reason, Verdict};
@@ -80,7 +81,29 @@ fn verdict(input: Input<'_, '_>) -> Result<Verdict> {
 fn facts(input: Input<'_, '_>) -> Result<Facts> {
     let unit = input.ratio(1, 2)?.then(|| string(input)).transpose()?;
     let errors = list(input, string)?;
-    Ok(Facts { path: bytes(input)?, other: bytes(input)?, unit, local: input.arbitrary()?, errors })
+    let whose = whose(input)?;
+    Ok(Facts { path: bytes(input)?, other: bytes(input)?, unit, whose, local: input.arbitrary()?, errors })
+}
+
+fn whose(input: Input<'_, '_>) -> Result<Whose> {
+    let optional = |input: Input<'_, '_>| input.ratio(1, 2)?.then(|| string(input)).transpose();
+    let container = Container {
+        id: string(input)?,
+        runtime: Some(Runtime::Containerd),
+        name: optional(input)?,
+        image: optional(input)?,
+        sandbox_id: optional(input)?,
+    };
+    let pod = Pod {
+        namespace: optional(input)?,
+        name: optional(input)?,
+        uid: optional(input)?,
+        is_static: input.arbitrary()?,
+        source: Source::Bundle,
+    };
+    let (container, pod) =
+        (input.arbitrary::<bool>()?.then_some(container), input.arbitrary::<bool>()?.then_some(pod));
+    Ok(Whose { container, pod, proven: true, errors: list(input, string)? })
 }
 
 fn access(input: Input<'_, '_>) -> Result<Access> {

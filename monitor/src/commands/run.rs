@@ -18,6 +18,7 @@ use crate::decide::ExeTable;
 use crate::emit::{Emitter, Format, Sink};
 use crate::event::{Agent, Context, Lifecycle, Node};
 use crate::exit::Exit;
+use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
@@ -53,8 +54,10 @@ async fn watch(
     let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
     let proofs = prove(&mut kernel)?;
     let inbound = config.inbound();
+    let sockets = config.sockets();
     let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
     let targets = config.targets.into_iter().map(|entry| entry.value).collect();
+    let identities = Identities::new(&root, &sockets, kernel.identity().sees_node_processes());
     let mut exes = ExeTable::new(&rules);
     executables::resolve(&mut kernel, &root, &mut exes)?;
     let context = Context {
@@ -79,7 +82,8 @@ async fn watch(
     let teller = Teller::new(&kernel).map_err(io("cannot listen to fanotify"))?;
     let reloads =
         Reloads::new(opts.config.as_deref(), opts.watch_config).map_err(io("cannot listen for signals"))?;
-    let parts = Parts { kernel, keeper, rules, exes, context, emitter, teller, reloads, show_allowed };
+    let parts =
+        Parts { kernel, keeper, rules, exes, identities, context, emitter, teller, reloads, show_allowed };
     let handler = Handler::new(parts);
     memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());

@@ -102,6 +102,8 @@ pub(super) struct Allow {
     pub access: Option<List<Group>>,
     #[serde(default, deserialize_with = "given")]
     pub process: Option<Process>,
+    #[serde(default, deserialize_with = "given")]
+    pub container: Option<Container>,
     /// Networks that connections come from.
     #[serde(default, deserialize_with = "given")]
     pub source: Option<List<String>>,
@@ -116,6 +118,19 @@ pub(super) struct Process {
     pub exe: Option<List<String>>,
     #[serde(deserialize_with = "given")]
     pub uid: Option<List<u32>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Container {
+    #[serde(deserialize_with = "given")]
+    pub namespace: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub pod: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub name: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub image: Option<List<String>>,
 }
 
 /// A key without a value, as a template leaves it behind, is a mistake: taken for left out, it would make a rule match more

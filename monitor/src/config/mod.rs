@@ -1,5 +1,6 @@
 //! The policy: what to watch and what to expect.
 
+mod container;
 mod error;
 mod file;
 mod parse;
@@ -16,6 +17,7 @@ use ipnet::IpNet;
 use monitor_abi::watch::PORTS_MAX;
 use sha2::{Digest as _, Sha256};
 
+pub use self::container::{Containers, Words};
 pub use self::error::ConfigErrors;
 use self::error::Problem;
 use crate::model::{Class, Group};
@@ -59,11 +61,18 @@ pub struct Rule {
     pub exe: Vec<PathBuf>,
     /// Empty for any.
     pub uid: Vec<u32>,
+    /// Containers that the process is in one of; `None` for any, and for none.
+    pub container: Option<Containers>,
     /// Networks that connections come from. Such a rule is about nothing else.
     pub source: Vec<IpNet>,
 }
 
 impl Config {
+    /// The sockets of runtimes.
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        self.targets.iter().filter_map(|entry| entry.value.socket()).map(Path::to_owned).collect()
+    }
+
     /// The classes of which connections from elsewhere are reported: those that some rule expects any of.
     pub fn inbound(&self) -> Vec<Class> {
         let about_accept = |rule: &Rule| {

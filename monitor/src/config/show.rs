@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Config, Entry, Origin, Rule};
+use super::{Config, Containers, Entry, Origin, Rule};
 use crate::model::Class;
 use crate::target::{Destinations, What};
 
@@ -57,7 +57,7 @@ impl Config {
     }
 
     fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
-        let Entry { value: Rule { id, targets, access, exe, uid, source }, origin } = entry;
+        let Entry { value: Rule { id, targets, access, exe, uid, container, source }, origin } = entry;
         let list = |words: Vec<String>| format!("[{}]", words.join(", "));
         writeln!(out, "  - id: {} # {}", quoted(id), self.source(*origin))?;
         writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
@@ -72,8 +72,16 @@ impl Config {
             let source = source.iter().map(|network| quoted(&network.to_string()));
             return writeln!(out, "    source: {}", list(source.collect()));
         }
+        if let Some(container) = container {
+            let fields = container.fields().into_iter().filter(|(_, words)| !words.is_empty());
+            let fields = fields.map(|(key, words)| {
+                format!("{key}: {}", list(words.iter().map(|words| quoted(&words.to_string())).collect()))
+            });
+            writeln!(out, "    container: {{{}}}", fields.collect::<Vec<_>>().join(", "))?;
+        }
         if exe.is_empty() && uid.is_empty() {
-            return writeln!(out, "    i_know: true");
+            let any = container.as_ref().is_none_or(Containers::are_any);
+            return if any { writeln!(out, "    i_know: true") } else { Ok(()) };
         }
         writeln!(out, "    process:")?;
         if !exe.is_empty() {
@@ -102,7 +110,7 @@ impl Config {
 impl Rule {
     /// In a few words, for a list.
     pub fn summary(&self) -> String {
-        let Self { id: _, targets, access, exe, uid, source } = self;
+        let Self { id: _, targets, access, exe, uid, container, source } = self;
         let join = |words: Vec<String>| words.join(", ");
         let mut text = join(targets.iter().map(ToString::to_string).collect());
         if let Some(access) = access {
@@ -119,6 +127,11 @@ impl Rule {
         };
         if !uid.is_empty() {
             text += &format!(" as user {}", join(uid.iter().map(ToString::to_string).collect()));
+        }
+        for (key, words) in
+            container.iter().flat_map(Containers::fields).filter(|(_, words)| !words.is_empty())
+        {
+            text += &format!(" in {key} {}", join(words.iter().map(ToString::to_string).collect()));
         }
         text
     }

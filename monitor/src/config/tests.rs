@@ -80,6 +80,20 @@ fn any_pattern() -> impl Strategy<Value = What> {
     })
 }
 
+fn any_containers() -> impl Strategy<Value = Containers> {
+    let words = || {
+        let word =
+            "[a-zA-Z0-9*?@:/ #'\"._-]{1,8}".prop_filter_map("no pattern", |word| Words::new(&word).ok());
+        proptest::collection::vec(word, 0..3)
+    };
+    (words(), words(), words(), words()).prop_map(|(namespace, pod, name, image)| Containers {
+        namespace,
+        pod,
+        name,
+        image,
+    })
+}
+
 fn any_rule() -> impl Strategy<Value = Rule> {
     let id = prop_oneof![
         proptest::sample::select(vec![
@@ -92,12 +106,14 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let access = proptest::option::of(Just(vec![Group::Connect]));
     let exe = proptest::collection::vec(any_path(), 0..3);
     let uid = proptest::collection::vec(any::<u32>(), 0..3);
-    (id, access, exe, uid).prop_map(|(id, access, exe, uid)| Rule {
+    let container = proptest::option::of(any_containers());
+    (id, access, exe, uid, container).prop_map(|(id, access, exe, uid, container)| Rule {
         id,
         targets: vec![Class::RuntimeApi, Class::KubeletApi],
         access,
         exe,
         uid,
+        container,
         source: vec![],
     })
 }

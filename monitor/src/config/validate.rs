@@ -12,7 +12,7 @@ use super::file::{
     Allow, File, List, Paths, PathsAndPorts, PortsAt, Process, Sockets, SocketsAndPorts, Targets,
 };
 use super::paths::{absolute, file_or_pattern, shown, socket_or_pattern};
-use super::{Entry, Rule};
+use super::{Containers, Entry, Rule};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
 
@@ -217,7 +217,7 @@ impl Check {
 
     fn rule(&mut self, rule: Spanned<Allow>, ids: &mut HashSet<String>) {
         let at = rule.referenced;
-        let Allow { id, targets: List(targets), access, process, source, i_know } = rule.value;
+        let Allow { id, targets: List(targets), access, process, container, source, i_know } = rule.value;
         let of_process = process.is_some();
         let Process { exe, uid } = process.unwrap_or_default();
         let problems = self.problems.len();
@@ -244,9 +244,13 @@ impl Check {
         for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
             self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
         }
-        if source.is_some() && of_process {
+        let (container, wrong) = container.map(|fields| Containers::read(&name, fields)).unzip();
+        let container_fits = wrong.as_ref().is_none_or(Vec::is_empty);
+        wrong.into_iter().flatten().for_each(|what| self.wrong(at, what));
+        if source.is_some() && (of_process || container.is_some()) {
+            let other = if of_process { "process" } else { "container" };
             let what = format!(
-                "rule `{name}` has `source` and `process`, but what comes from elsewhere has no process here"
+                "rule `{name}` has `source` and `{other}`, but what comes from elsewhere has no process here"
             );
             self.wrong(at, format!("{what}; make two rules of it"));
         }
@@ -263,9 +267,16 @@ impl Check {
         if about_accept && source.is_none() && !i_know {
             let what = format!("rule `{name}` accepts connections from anywhere; give `source`");
             self.wrong(at, format!("{what}, or say `i_know: true` if you mean it"));
-        } else if exe.is_none() && uid.is_none() && source.is_none() && !i_know {
+        } else if exe.is_none()
+            && uid.is_none()
+            && container.as_ref().is_none_or(Containers::are_any)
+            && container_fits
+            && source.is_none()
+            && !i_know
+        {
+            let whom = if container.is_some() { "every container" } else { "every process" };
             let what = format!(
-                "rule `{name}` allows every process; give `process`, or say `i_know: true` if you mean it"
+                "rule `{name}` allows {whom}; give `process` or `container`, or say `i_know: true` if you mean it"
             );
             self.wrong(at, what);
         }
@@ -283,7 +294,7 @@ impl Check {
             .collect();
         if self.problems.len() == problems {
             let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
-            self.own.rules.push(Rule { id, targets, access, exe, uid, source });
+            self.own.rules.push(Rule { id, targets, access, exe, uid, container, source });
         }
     }
 }

@@ -8,16 +8,17 @@ pub use self::control::control;
 pub use self::destination::destination_counts;
 pub use self::executables::{ExeTable, NodeFile};
 use crate::access::{Access, Actor, Object};
-use crate::config::Rule;
-use crate::event::text::escaped_bytes;
+use crate::config::{Containers, Rule};
+use crate::event::text::{escaped, escaped_bytes};
+use crate::identity::Whose;
 use crate::model::{Action, Class, Group};
 use crate::verdict::{Outcome, Reason, Verdict};
 
 /// Allowed if one rule matches in every field. If not, the reason is the miss that tells most.
-pub fn decide(rules: &[Rule], exes: &ExeTable, class: Class, access: &Access) -> Verdict {
+pub fn decide(rules: &[Rule], exes: &ExeTable, class: Class, access: &Access, whose: &Whose) -> Verdict {
     let mut nearest: Option<(Miss, &Rule)> = None;
     for rule in rules.iter().filter(|rule| rule.targets.contains(&class)) {
-        match miss(rule, exes, access) {
+        match miss(rule, exes, access, whose) {
             None => return allowed(rule),
             Some(miss) if nearest.is_none_or(|(best, _)| miss > best) => nearest = Some((miss, rule)),
             Some(_) => {}
@@ -25,7 +26,7 @@ pub fn decide(rules: &[Rule], exes: &ExeTable, class: Class, access: &Access) ->
     }
     let (reason, detail) = match nearest {
         None => (Reason::NoRuleForTarget, format!("no rule is about {class}")),
-        Some((miss, rule)) => (miss.reason(), miss.detail(rule, access)),
+        Some((miss, rule)) => (miss.reason(), miss.detail(rule, access, whose)),
     };
     Verdict { result: Outcome::Violation, reason, detail, matched: None }
 }
@@ -44,14 +45,17 @@ fn allowed(rule: &Rule) -> Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Miss {
     Source,
+    NoContainer,
     Exe,
+    Container,
+    UnknownContainer,
     Access,
     Uid,
     Traced,
     NotNodeFile,
 }
 
-fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {
+fn miss(rule: &Rule, exes: &ExeTable, access: &Access, whose: &Whose) -> Option<Miss> {
     let actor = &access.actor;
     if access.action == Action::Accept {
         return (!source_matches(rule, access)).then_some(Miss::Source);
@@ -63,7 +67,11 @@ fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {
         let called_so = rule.exe.iter().any(|path| exes.is_called(path, &actor.exe));
         return Some(if called_so { Miss::NotNodeFile } else { Miss::Exe });
     }
-    if !rule.exe.is_empty() && actor.traced {
+    if let Some(miss) = rule.container.as_ref().and_then(|containers| miss_of(containers, whose)) {
+        return Some(miss);
+    }
+    let named = !rule.exe.is_empty() || rule.container.is_some();
+    if named && actor.traced {
         return Some(Miss::Traced);
     }
     let group = access.group();
@@ -77,11 +85,21 @@ fn miss(rule: &Rule, exes: &ExeTable, access: &Access) -> Option<Miss> {
     None
 }
 
+/// A name that is not proven is a claim, and allows nothing.
+fn miss_of(containers: &Containers, whose: &Whose) -> Option<Miss> {
+    match whose {
+        Whose { container: None, pod: None, errors, .. } if errors.is_empty() => Some(Miss::NoContainer),
+        Whose { proven: false, .. } => Some(Miss::UnknownContainer),
+        _ => (!containers.have(whose)).then_some(Miss::Container),
+    }
+}
+
 /// What comes from elsewhere has an address and no process: only a rule about sources, or about anyone, can expect it.
 fn source_matches(rule: &Rule, access: &Access) -> bool {
     let Object::InetSocket(inet) = &access.object else { return false };
     let wanted = rule.access.as_ref().is_none_or(|groups| groups.contains(&Group::Accept));
-    let anyone = rule.source.is_empty() && rule.exe.is_empty() && rule.uid.is_empty();
+    let anyone =
+        rule.source.is_empty() && rule.exe.is_empty() && rule.uid.is_empty() && rule.container.is_none();
     wanted && (anyone || rule.source.iter().any(|network| network.contains(&inet.src_ip)))
 }
 
@@ -94,6 +112,8 @@ impl Miss {
     const fn reason(self) -> Reason {
         match self {
             Self::Exe => Reason::ExeMismatch,
+            Self::NoContainer | Self::Container => Reason::ContainerMismatch,
+            Self::UnknownContainer => Reason::ContainerUnknown,
             Self::NotNodeFile => Reason::ExeNotNodeFile,
             Self::Access => Reason::AccessNotAllowed,
             Self::Uid => Reason::UidMismatch,
@@ -102,7 +122,7 @@ impl Miss {
         }
     }
 
-    fn detail(self, rule: &Rule, access: &Access) -> String {
+    fn detail(self, rule: &Rule, access: &Access, whose: &Whose) -> String {
         let Rule { id, .. } = rule;
         let actor = &access.actor;
         let exe = match actor.exe.key {
@@ -112,6 +132,16 @@ impl Miss {
         };
         match self {
             Self::Source => "no rule for this target expects connections from that address".to_owned(),
+            Self::NoContainer => {
+                format!("{exe} is in no container, and rules for this target name containers")
+            }
+            Self::Container => format!("{exe} is in {}, which no rule for this target names", place(whose)),
+            Self::UnknownContainer => {
+                format!(
+                    "{exe} seems to be in {}, but that is not proven, so that rule {id} does not count",
+                    place(whose)
+                )
+            }
             Self::Traced => format!("rule {id} allows {exe} here, but another process has control of it"),
             Self::Exe => format!("{exe} is not an executable that any rule for this target names"),
             Self::NotNodeFile if actor.exe.deleted => {
@@ -133,6 +163,20 @@ impl Miss {
                 )
             }
         }
+    }
+}
+
+/// The pod or else the container, for people.
+fn place(whose: &Whose) -> String {
+    let pod = whose.pod.as_ref().and_then(|pod| Some((pod.namespace.as_ref()?, pod.name.as_ref()?)));
+    let name = whose.container.as_ref().and_then(|container| container.name.as_ref());
+    match (pod, name, &whose.container) {
+        (Some((namespace, pod)), Some(name), _) => {
+            format!("container {} of pod {}/{}", escaped(name), escaped(namespace), escaped(pod))
+        }
+        (Some((namespace, pod)), None, _) => format!("pod {}/{}", escaped(namespace), escaped(pod)),
+        (None, _, Some(container)) => format!("container {}", escaped(&container.id)),
+        (None, _, None) => "a container".to_owned(),
     }
 }
 

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::access::{Executable, FileObject, Object, ObjectKey, TargetId};
+use crate::config::Words;
+use crate::identity::{Container, Pod, Source};
 use crate::model::{Action, Group};
 
 const KUBELET: &str = "/usr/bin/kubelet";
@@ -15,6 +17,7 @@ fn rule(id: &str, exe: &[&str], uid: &[u32], access: Option<Vec<Group>>) -> Rule
         access,
         exe: exe.iter().map(PathBuf::from).collect(),
         uid: uid.to_vec(),
+        container: None,
         source: vec![],
     }
 }
@@ -58,7 +61,7 @@ fn table(rules: &[Rule]) -> ExeTable {
 }
 
 fn reason(rules: &[Rule], access: &Access) -> Reason {
-    decide(rules, &table(rules), Class::StaticPodManifest, access).reason
+    decide(rules, &table(rules), Class::StaticPodManifest, access, &Whose::default()).reason
 }
 
 #[test]
@@ -78,7 +81,13 @@ fn the_reason_is_the_field_the_nearest_rule_failed_in() {
     ] {
         assert_eq!(reason(&rules, &access(exe, ino, uid, action)), expected, "{exe} {ino} {uid} {action}");
     }
-    let other_class = decide(&rules, &table(&rules), Class::RuntimeApi, &access(KUBELET, 7, 0, Action::Open));
+    let other_class = decide(
+        &rules,
+        &table(&rules),
+        Class::RuntimeApi,
+        &access(KUBELET, 7, 0, Action::Open),
+        &Whose::default(),
+    );
     assert_eq!(other_class.reason, Reason::NoRuleForTarget);
 }
 
@@ -92,6 +101,50 @@ fn a_set_user_id_program_is_not_its_owner() {
         access.actor.euid = euid;
         assert_eq!(reason(&rules, &access), expected, "{uid} {euid}");
     }
+}
+
+fn of_containers(namespace: &str, pod: &str) -> Rule {
+    let words = |text| vec![Words::new(text).unwrap()];
+    let container = Containers { namespace: words(namespace), pod: words(pod), ..Containers::default() };
+    Rule { container: Some(container), ..rule("etcd", &[], &[], None) }
+}
+
+fn of_pod(namespace: &str, name: &str, proven: bool) -> Whose {
+    let container = Container { id: "abc".into(), runtime: None, name: None, image: None, sandbox_id: None };
+    let (namespace, name) = (Some(namespace.to_owned()), Some(name.to_owned()));
+    let pod = Pod { namespace, name, uid: None, is_static: false, source: Source::Bundle };
+    Whose { container: Some(container), pod: Some(pod), proven, errors: Vec::new() }
+}
+
+#[test]
+fn a_rule_about_containers_is_about_those_that_are_proven() {
+    let rules = [of_containers("kube-system", "etcd-*")];
+    let access = access("/usr/local/bin/etcd", 8, 0, Action::Open);
+    let forged = Whose { errors: vec!["put elsewhere".to_owned()], ..Whose::default() };
+    for (whose, expected) in [
+        (of_pod("kube-system", "etcd-node1", true), Reason::RuleMatched),
+        (of_pod("kube-system", "etcd-node1", false), Reason::ContainerUnknown),
+        (of_pod("default", "etcd-node1", true), Reason::ContainerMismatch),
+        (of_pod("kube-system", "web-0", true), Reason::ContainerMismatch),
+        (Whose { pod: None, ..of_pod("", "", true) }, Reason::ContainerMismatch),
+        (Whose::default(), Reason::ContainerMismatch),
+        (forged, Reason::ContainerUnknown),
+    ] {
+        let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &whose);
+        assert_eq!(verdict.reason, expected, "{whose:?}");
+    }
+    let mut traced = access;
+    traced.actor.traced = true;
+    let whose = of_pod("kube-system", "etcd-node1", true);
+    let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &traced, &whose);
+    assert_eq!(verdict.reason, Reason::ProcessControlled);
+}
+
+#[test]
+fn a_rule_about_containers_says_nothing_about_processes_of_the_node() {
+    let rules = [of_containers("kube-system", "etcd-*"), rule("kubelet", &[KUBELET], &[], None)];
+    assert_eq!(reason(&rules, &access("/usr/bin/cat", 9, 0, Action::Open)), Reason::ExeMismatch);
+    assert_eq!(reason(&rules, &access(KUBELET, 7, 0, Action::Open)), Reason::RuleMatched);
 }
 
 #[test]
@@ -120,7 +173,7 @@ fn a_detail_says_what_is_known_of_the_executable() {
     let detail = |executable: Executable| {
         let mut access = access(KUBELET, 8, 0, Action::Open);
         access.actor.exe = executable;
-        decide(&rules, &table(&rules), Class::StaticPodManifest, &access).detail
+        decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default()).detail
     };
     let key = Some(ObjectKey::new(1, 8));
     let names = "is not an executable that any rule for this target names";
@@ -162,8 +215,13 @@ fn the_nearest_rule_gives_the_reason_whatever_the_order() {
 #[test]
 fn hostile_names_are_escaped_in_the_detail() {
     let rules = [rule("kubelet", &[KUBELET], &[], None)];
-    let verdict =
-        decide(&rules, &table(&rules), Class::StaticPodManifest, &access("/a\u{1b}[2J", 8, 0, Action::Open));
+    let verdict = decide(
+        &rules,
+        &table(&rules),
+        Class::StaticPodManifest,
+        &access("/a\u{1b}[2J", 8, 0, Action::Open),
+        &Whose::default(),
+    );
     assert_eq!(verdict.detail, "/a\\u{1b}[2J is not an executable that any rule for this target names");
 }
 
@@ -179,15 +237,16 @@ proptest! {
     fn another_rule_never_forbids(rules in proptest::collection::vec(any_rule(), 0..4), more in any_rule(),
                                   ino in 6u64..9, uid in 0u32..3) {
         let access = access(KUBELET, ino, uid, Action::Open);
-        let before = decide(&rules, &table(&rules), Class::StaticPodManifest, &access);
+        let before = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default());
         let rules: Vec<_> = rules.into_iter().chain([more]).collect();
-        let after = decide(&rules, &table(&rules), Class::StaticPodManifest, &access);
+        let after = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default());
         prop_assert!(before.is_violation() || !after.is_violation());
     }
 
     #[test]
     fn without_rules_nothing_is_allowed(ino in 0u64..9, uid in 0u32..3) {
         let access = access(KUBELET, ino, uid, Action::Open);
-        prop_assert!(decide(&[], &ExeTable::default(), Class::StaticPodManifest, &access).is_violation());
+        let verdict = decide(&[], &ExeTable::default(), Class::StaticPodManifest, &access, &Whose::default());
+        prop_assert!(verdict.is_violation());
     }
 }

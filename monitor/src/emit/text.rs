@@ -82,6 +82,7 @@ fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
         write!(out, ", unit {}", escaped(unit))?;
     }
     writeln!(out)?;
+    write_identity(out, process)?;
     let chain: Vec<_> = process.parent.iter().chain(&process.ancestors).collect();
     if !chain.is_empty() {
         let names: Vec<_> = chain
@@ -93,6 +94,32 @@ fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
         writeln!(out, "{INDENT}from    {}", names.join(" < "))?;
     }
     Ok(())
+}
+
+/// The pod and the container, as far as they are known.
+fn write_identity(out: &mut impl Write, process: &Process) -> io::Result<()> {
+    let mut parts = Vec::new();
+    if let Some(pod) = &process.pod {
+        let part = |text: &Option<String>| text.as_deref().map_or_else(|| "?".to_owned(), escaped);
+        let name = match (&pod.name, &pod.uid) {
+            (None, Some(uid)) => format!("of uid {}", escaped(uid)),
+            _ => format!("{}/{}", part(&pod.namespace), part(&pod.name)),
+        };
+        parts.push(name + if pod.is_static { " (static)" } else { "" });
+    }
+    if let Some(container) = &process.container {
+        let name = container.name.as_deref();
+        // Digits of a container of a pod are of no use to people.
+        if let Some(name) = name.or((process.pod.is_none()).then_some(&container.id)) {
+            parts.push(format!("container {}", escaped(name)));
+        }
+        parts.extend(container.image.as_deref().map(|image| format!("image {}", escaped(image))));
+    }
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let label = if process.pod.is_some() { "pod" } else { "in" };
+    writeln!(out, "{INDENT}{label:<7} {}", parts.join(", "))
 }
 
 /// An argument as a shell would take it, if it needs quotes at all: one argument must not look like two.

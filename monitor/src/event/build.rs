@@ -12,6 +12,7 @@ use super::{
 };
 use crate::access::{self, Access, Object};
 use crate::clock::Clock;
+use crate::identity::Whose;
 use crate::model::{Action, Backend, Class, Severity};
 use crate::node::Namespaces;
 use crate::verdict::Verdict;
@@ -35,6 +36,8 @@ pub struct Facts {
     pub other: Vec<u8>,
     /// The systemd unit of the actor.
     pub unit: Option<String>,
+    /// The container and the pod of the actor.
+    pub whose: Whose,
     /// The destination is this node.
     pub local: bool,
     pub errors: Vec<String>,
@@ -43,7 +46,8 @@ pub struct Facts {
 impl Context {
     /// The event of an access: an alert, or the report of an expected one.
     pub fn access(&self, class: Class, access: &Access, facts: Facts, verdict: Verdict) -> Event {
-        let Facts { path, other, unit, local, errors } = facts;
+        let Facts { path, other, unit, mut whose, local, mut errors } = facts;
+        errors.append(&mut whose.errors);
         let found = detection(class, access.group());
         let in_container = access.action != Action::Accept && access.actor.mnt_ns != self.namespaces.mnt;
         let describe = Describe {
@@ -51,6 +55,7 @@ impl Context {
             node: self.namespaces,
             start: self.clock.at(access.actor.start),
             unit,
+            whose,
         };
         let severity = if verdict.is_violation() {
             found.severity_of(&access.actor, in_container)

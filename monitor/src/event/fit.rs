@@ -3,6 +3,7 @@
 use super::Event;
 use super::process::Process;
 use super::text::halve;
+use crate::identity::{Container, Pod};
 
 /// Bytes of a line, its end included.
 pub const LINE_MAX: usize = 8192;
@@ -76,6 +77,12 @@ fn cut_strings(event: &mut Event) -> bool {
     if let Some(process) = process(event) {
         for text in [&mut process.exe.exe, &mut process.cwd, &mut process.cgroup, &mut process.unit] {
             cut |= text.as_mut().is_some_and(halve);
+        }
+        for text in process.container.iter_mut().flat_map(Container::strings) {
+            cut |= halve(text);
+        }
+        for text in process.pod.iter_mut().flat_map(Pod::strings) {
+            cut |= halve(text);
         }
         cut |= process.parent.as_mut().and_then(|parent| parent.exe.exe.as_mut()).is_some_and(halve);
     }

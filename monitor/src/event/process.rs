@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::text::{lossless, lossless_list};
 use crate::access::{Actor, Ancestor, Executable};
+use crate::identity::{Container, Pod, Whose};
 use crate::node::Namespaces;
 
 /// The process that did it, as the kernel described it at that moment. Ids are the node's.
@@ -54,6 +55,12 @@ pub struct Process {
     /// The systemd unit, from the cgroup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// The container it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// The pod it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Relative>,
     /// From the grandparent upwards, up to six.
@@ -114,6 +121,7 @@ pub(super) struct Describe<'a> {
     pub node: Namespaces,
     pub start: String,
     pub unit: Option<String>,
+    pub whose: Whose,
 }
 
 impl Describe<'_> {
@@ -156,6 +164,8 @@ impl Describe<'_> {
             cgroup,
             cgroup_b64,
             unit: self.unit,
+            container: self.whose.container,
+            pod: self.whose.pod,
             parent,
             ancestors,
         }

@@ -7,6 +7,7 @@ use crate::access::{
     Access, Actor, Ancestor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId, UnixObject,
 };
 use crate::clock::Clock;
+use crate::identity::{Container, Pod, Runtime, Source, Whose};
 use crate::model::{Backend, Class};
 use crate::node::Namespaces;
 use crate::verdict::{self, Reason, Verdict};
@@ -107,6 +108,26 @@ fn stranger() -> Actor {
     }
 }
 
+/// A container with this text wherever someone can choose one.
+fn whose(text: &str) -> Whose {
+    let container = Container {
+        id: "0a1b2c3d".repeat(8),
+        runtime: Some(Runtime::Containerd),
+        name: Some(text.to_owned()),
+        image: Some(format!("registry.k8s.io/{text}")),
+        sandbox_id: Some("4e5f6a7b".repeat(8)),
+    };
+    let pod = Pod {
+        namespace: Some(text.to_owned()),
+        name: Some(text.to_owned()),
+        uid: Some("09a70ae9c2d44f1e8b3a5c7d9e1f2a3b".to_owned()),
+        is_static: true,
+        source: Source::Bundle,
+    };
+    let errors = vec!["the process is gone".to_owned()];
+    Whose { container: Some(container), pod: Some(pod), proven: true, errors }
+}
+
 pub(crate) fn access(action: Action, object: Object, actor: Actor) -> Access {
     let outcome = crate::access::Outcome::Unknown;
     Access {
@@ -154,6 +175,7 @@ pub(crate) fn facts(path: &[u8]) -> Facts {
         path: path.to_vec(),
         other: vec![],
         unit: Some("session-3.scope".into()),
+        whose: Whose::default(),
         local: true,
         errors: Vec::new(),
     }
@@ -209,8 +231,7 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
     let served = access(Action::Connect, served, actor(&[b"curl"]));
     let stranger_at = |object| {
         let access = access(Action::Connect, object, stranger());
-        let facts =
-            Facts { unit: None, local: false, errors: vec!["the process is gone".into()], ..facts(b"") };
+        let facts = Facts { unit: None, whose: whose("etcd-node1"), local: false, ..facts(b"") };
         context.access(Class::DatastoreApi, &access, facts, violation("no rule names /memfd:x"))
     };
     let socket = |outcome| {
@@ -292,6 +313,7 @@ pub(crate) fn hostile(text: &[u8]) -> Event {
     };
     let facts = Facts {
         unit: Some(String::from_utf8_lossy(text).into_owned()),
+        whose: whose(&String::from_utf8_lossy(text)),
         errors: vec![String::from_utf8_lossy(text).into_owned()],
         ..facts(text)
     };

@@ -1,5 +1,7 @@
 //! The node's file system, wherever the daemon itself runs.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -38,11 +40,42 @@ impl Root {
         Ok(Self { fd, path, mountinfo })
     }
 
+    /// Another directory as the root, for tests.
+    #[cfg(test)]
+    pub(crate) fn at_dir(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            fd: File::open(path)?.into(),
+            path: Path::new("/"),
+            mountinfo: Path::new("/proc/self/mountinfo"),
+        })
+    }
+
     /// Opens a path of the node.
     pub fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        self.resolve(path, flags, ResolveFlags::IN_ROOT)
+    }
+
+    /// Reads a regular file of the node that is no link, and not larger than so many bytes.
+    pub fn read(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+        // Nobody waits for a pipe that another put there.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = self.resolve(path, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)?;
+        let file = File::from(fd);
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let mut bytes = Vec::new();
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            return Err(io::Error::other(format!("larger than {most} bytes")));
+        }
+        Ok(bytes)
+    }
+
+    fn resolve(&self, path: &Path, flags: OFlags, how: ResolveFlags) -> io::Result<OwnedFd> {
         let relative = path.strip_prefix("/").unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        Ok(openat2(&self.fd, relative, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT)?)
+        Ok(openat2(&self.fd, relative, flags | OFlags::CLOEXEC, Mode::empty(), how)?)
     }
 
     /// Where the daemon finds the root itself, to join fixed paths to.

@@ -19,6 +19,7 @@ use crate::decode::{Decoded, Record, decode};
 use crate::emit::{EmitCounters, Emitter};
 use crate::enrich;
 use crate::event::{Agent, Context, Facts, Lifecycle, SnapshotTaken};
+use crate::identity::{Identities, Whose};
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::{Class, Severity};
@@ -37,6 +38,7 @@ pub struct Parts {
     pub keeper: Keeper,
     pub rules: Vec<Rule>,
     pub exes: ExeTable,
+    pub identities: Identities,
     pub context: Context,
     pub emitter: Emitter,
     pub teller: Teller,
@@ -50,6 +52,7 @@ pub struct Handler {
     rules: Vec<Rule>,
     exes: ExeTable,
     exes_seen: Instant,
+    identities: Identities,
     addresses: Vec<IpAddr>,
     pub(super) context: Context,
     pub(super) emitter: Emitter,
@@ -68,13 +71,25 @@ pub struct Handler {
 
 impl Handler {
     pub fn new(parts: Parts) -> Self {
-        let Parts { kernel, keeper, rules, exes, context, emitter, teller, reloads, show_allowed } = parts;
+        let Parts {
+            kernel,
+            keeper,
+            rules,
+            exes,
+            identities,
+            context,
+            emitter,
+            teller,
+            reloads,
+            show_allowed,
+        } = parts;
         let mut handler = Self {
             kernel,
             keeper,
             rules,
             exes,
             exes_seen: Instant::now(),
+            identities,
             addresses: Vec::new(),
             context,
             emitter,
@@ -188,13 +203,14 @@ impl Handler {
         if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
             return None;
         }
+        let whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
         let facts =
-            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
+            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses, whose);
         if !is_at(target, decoded, &facts.path) {
             return None;
         }
         let class = self.keeper.owner(id, decoded, &facts)?.class;
-        let verdict = self.decide(class, access);
+        let verdict = self.decide(class, access, &facts.whose);
         Some((class, facts, verdict))
     }
 
@@ -252,20 +268,22 @@ impl Handler {
 
     fn control(&mut self, decoded: &Decoded) {
         if let Some((class, verdict)) = control(&self.rules, &self.exes, &decoded.access) {
-            let facts = enrich::of_actor(&decoded.access.actor);
+            let actor = &decoded.access.actor;
+            let whose = self.identities.of(self.keeper.root(), actor, self.context.namespaces);
+            let facts = enrich::of_actor(actor, whose);
             self.emit(class, &decoded.access, facts, verdict);
         }
     }
 
     /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
     /// file that now has the path, and a second look finds it.
-    fn decide(&mut self, class: Class, access: &Access) -> Verdict {
-        let verdict = decide(&self.rules, &self.exes, class, access);
+    fn decide(&mut self, class: Class, access: &Access, whose: &Whose) -> Verdict {
+        let verdict = decide(&self.rules, &self.exes, class, access, whose);
         if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
             return verdict;
         }
         self.look_at_executables();
-        decide(&self.rules, &self.exes, class, access)
+        decide(&self.rules, &self.exes, class, access, whose)
     }
 
     /// Looks at the node again.
@@ -294,6 +312,7 @@ impl Handler {
         let config_sha256 = config.sha256.clone();
         self.context.agent =
             Arc::new(Agent { config_sha256: config.sha256.clone(), ..(*self.context.agent).clone() });
+        self.identities.look_beside(&config.sockets());
         self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
         self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
         self.exes = ExeTable::new(&self.rules);

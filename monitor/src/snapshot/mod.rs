@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use rustix::time::{ClockId, clock_gettime};
 
 use self::fds::Fds;
-use self::process::Process;
+pub(crate) use self::process::Process;
 use self::sockets::Sockets;
 pub use self::wanted::Wanted;
 use crate::access::{Access, Actor, Object, ObjectKey, Outcome, TargetId};

@@ -23,7 +23,7 @@ const TEXT_MAX: u64 = 64 << 10;
 const DELETED: &[u8] = b" (deleted)";
 
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     pub pid: u32,
     pub dir: OwnedFd,
 }
@@ -40,13 +40,23 @@ pub(super) fn all(but: u32) -> io::Result<Vec<u32>> {
 }
 
 impl Process {
-    pub(super) fn open(pid: u32) -> io::Result<Self> {
+    pub(crate) fn open(pid: u32) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self { pid, dir: rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())? })
     }
 
-    pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
         self.read_at_most(name, TEXT_MAX)
+    }
+
+    /// Nanoseconds since boot, to the hundredth of a second.
+    pub(crate) fn start(&self) -> Option<u64> {
+        Some(nanoseconds(Stat::parse(&self.read("stat").ok()?)?.start))
+    }
+
+    /// Whether it is the process that started then.
+    pub(crate) fn started_at(&self, start: u64) -> bool {
+        self.start().is_some_and(|own| own == start - start % nanoseconds(1))
     }
 
     fn read_at_most(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {

@@ -4,6 +4,7 @@ mod backends;
 mod bad_input;
 mod changes;
 mod commands;
+mod containers;
 mod directory;
 mod doors;
 mod files;
@@ -58,6 +59,7 @@ pub fn all() -> Vec<Trial> {
         bad_input::all(),
         real::all(),
         stalled::all(),
+        containers::all(),
     ]
     .into_iter()
     .flatten()

@@ -69,7 +69,7 @@ proptest! {
         health.message = raw;
         let mut lines = String::new();
         let why = usize::from(alert.verdict.as_ref().is_some_and(|verdict| !verdict.detail.is_empty()));
-        for (event, count) in [(alert, 4 + why), (also, 4), (started, 4), (health, 2)] {
+        for (event, count) in [(alert, 5 + why), (also, 5), (started, 4), (health, 2)] {
             let text = text(&event, false);
             prop_assert_eq!(text.lines().count(), count, "{}", text);
             lines += &text;
