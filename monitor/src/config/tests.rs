@@ -22,7 +22,7 @@ fn the_built_in_profile_has_every_class_and_loads_again() {
         assert!(config.rules.iter().any(|entry| entry.value.targets.contains(&class)), "{class}");
     }
     // A rule for any process or any executable would be a hole in every installation.
-    assert!(config.rules.iter().all(|entry| !entry.value.exe.is_empty()));
+    assert!(config.rules.iter().all(|entry| !entry.value.exe.is_empty() || entry.value.container.is_some()));
     let again = file(&config.to_yaml());
     assert_eq!(again.profile, "none");
     assert_eq!(
