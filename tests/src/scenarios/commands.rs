@@ -60,7 +60,7 @@ fn config_show_can_be_loaded() -> Result<()> {
     std::fs::write(&file, answer(&["config", "show"])?)?;
     let shown = file.to_string_lossy().into_owned();
     let verdict = answer(&["config", "validate", &shown])?;
-    ensure!(verdict.contains("valid; 24 targets, 8 rules"), "{verdict}");
+    ensure!(verdict.contains("valid; 25 targets, 11 rules"), "{verdict}");
     let again = answer(&["config", "show", "--config", &shown])?;
     let strip = |text: &str| {
         text.lines().map(|line| line.split(" #").next().unwrap_or(line).to_owned()).collect::<Vec<_>>()

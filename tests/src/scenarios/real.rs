@@ -92,13 +92,15 @@ fn shim() -> Result<()> {
     let rootfs = dir.path().join("rootfs");
     busybox(&rootfs)?;
     let rootfs = rootfs.to_string_lossy();
-    containerd.ctr(&["run", "-d", "--rootfs", &rootfs, "sleeper", "/bin/sh", "-c", "sleep 600"])?;
+    // The runtime keeps its state at one place, whatever containerd asks.
+    let id = format!("sleeper-{}", std::process::id());
+    containerd.ctr(&["run", "-d", "--rootfs", &rootfs, &id, "/bin/sh", "-c", "sleep 600"])?;
     let new: Vec<_> = shims().difference(&before).cloned().collect();
     let socket = new.first().context("the container has no shim socket")?;
     let marker = || act(&["unix".to_owned(), socket.to_string_lossy().into_owned()]);
     let target = json!({"class": "runtime_api", "type": "unix_socket", "path": socket});
     daemon.silent_until(marker, &json!({"target": target, "process": {"exe": program()?}}))?;
-    containerd.ctr(&["task", "rm", "-f", "sleeper"])?;
+    containerd.ctr(&["task", "rm", "-f", &id])?;
     daemon.finish().map(drop)
 }
 

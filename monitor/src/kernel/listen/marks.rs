@@ -147,7 +147,10 @@ impl Marks {
             }
             result => result?,
         }
+        // Not as it is now: a change may be on its way, and is told by the difference.
+        let before = self.fresh.get(&handle).copied();
         let marked = self.known.entry(handle).or_default();
+        let before = before.or(marked.attributes);
         if marked.generation != self.generation {
             *marked = Marked { path: path.to_owned(), generation: self.generation, ..Marked::default() };
         }
@@ -157,7 +160,7 @@ impl Marks {
             Mark::Above { target, key } => _ = marked.above.get_or_insert((target, key)),
             Mark::File { target } => {
                 marked.file.get_or_insert(target);
-                marked.attributes = Attributes::of(fd).ok();
+                marked.attributes = before.or_else(|| Attributes::of(fd).ok());
             }
         }
         Ok(())
