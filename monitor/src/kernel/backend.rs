@@ -2,7 +2,7 @@
 
 use aya::{Btf, Ebpf};
 
-use super::attach::detach;
+use super::detach;
 use super::load::{self, Effort};
 use crate::btf::Types;
 use crate::model::Backend;
@@ -93,7 +93,7 @@ pub fn choose(
 }
 
 fn detach_all(ebpf: &mut Ebpf, candidate: &Candidate) {
-    candidate.hooks.iter().for_each(|hook| detach(ebpf, &hook.program));
+    detach::programs(ebpf, |name| candidate.hooks.iter().any(|hook| hook.program == name));
 }
 
 fn failures(candidates: &[Candidate]) -> String {

@@ -2,6 +2,7 @@
 
 mod attach;
 mod backend;
+mod detach;
 mod doers;
 mod hooks;
 pub mod listen;
