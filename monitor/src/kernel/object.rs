@@ -65,7 +65,9 @@ pub struct Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
+        tracing::debug!("detaching");
         detach::programs(&mut self.ebpf, |_| true);
+        tracing::debug!("detached");
     }
 }
 
