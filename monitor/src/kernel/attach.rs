@@ -1,7 +1,7 @@
 //! Loading and attaching one program.
 
-use aya::Btf;
 use aya::programs::{BtfTracePoint, FEntry, FExit, KProbe, Program, ProgramError, RawTracePoint};
+use aya::{Btf, Ebpf};
 use thiserror::Error;
 
 /// How a program gets to its place in the kernel.

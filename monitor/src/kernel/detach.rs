@@ -12,10 +12,7 @@ pub fn programs(ebpf: &mut Ebpf, wanted: impl Fn(&str) -> bool) {
     let loaded = ebpf.programs_mut().filter(|(name, program)| wanted(name) && program.fd().is_ok());
     thread::scope(|scope| {
         for (name, program) in loaded {
-            scope.spawn(move || {
-                one(name, program);
-                tracing::debug!(name, "detached");
-            });
+            scope.spawn(move || one(name, program));
         }
     });
 }

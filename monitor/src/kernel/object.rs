@@ -65,9 +65,7 @@ pub struct Kernel {
 
 impl Drop for Kernel {
     fn drop(&mut self) {
-        tracing::debug!("detaching");
         detach::programs(&mut self.ebpf, |_| true);
-        tracing::debug!("detached");
     }
 }
 
