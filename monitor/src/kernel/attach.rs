@@ -92,6 +92,23 @@ pub fn attach(program: &mut Program, btf: Option<&Btf>, name: &str, how: Attach)
     Ok(())
 }
 
+/// Detaches and unloads a program if it was loaded.
+pub fn detach(ebpf: &mut Ebpf, name: &str) {
+    let result = match ebpf.program_mut(name) {
+        Some(Program::FEntry(program)) => program.unload(),
+        Some(Program::FExit(program)) => program.unload(),
+        Some(Program::KProbe(program)) => program.unload(),
+        Some(Program::BtfTracePoint(program)) => program.unload(),
+        Some(Program::RawTracePoint(program)) => program.unload(),
+        _ => Ok(()),
+    };
+    if let Err(error) = result
+        && !matches!(error, ProgramError::NotLoaded)
+    {
+        tracing::warn!(program = name, %error, "cannot unload");
+    }
+}
+
 /// What the verifier says after its verdict.
 fn is_statistics(line: &str) -> bool {
     line.is_empty()

@@ -2,7 +2,7 @@
 
 use aya::{Btf, Ebpf};
 
-use super::detach;
+use super::attach::detach;
 use super::load::{self, Effort};
 use crate::btf::Types;
 use crate::model::Backend;
@@ -93,7 +93,7 @@ pub fn choose(
 }
 
 fn detach_all(ebpf: &mut Ebpf, candidate: &Candidate) {
-    detach::programs(ebpf, |name| candidate.hooks.iter().any(|hook| hook.program == name));
+    candidate.hooks.iter().for_each(|hook| detach(ebpf, &hook.program));
 }
 
 fn failures(candidates: &[Candidate]) -> String {

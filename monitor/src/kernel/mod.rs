@@ -2,7 +2,6 @@
 
 mod attach;
 mod backend;
-mod detach;
 mod doers;
 mod hooks;
 pub mod listen;

@@ -12,7 +12,6 @@ use thiserror::Error;
 
 use super::attach::describe;
 use super::backend::{self, Attached};
-use super::detach;
 use super::doers::{Doers, Kinds};
 use super::hooks;
 use super::listen::Listener;
@@ -61,12 +60,6 @@ pub struct Kernel {
     probe: Array<MapData, Probe>,
     identity: Identity,
     log: Log,
-}
-
-impl Drop for Kernel {
-    fn drop(&mut self) {
-        detach::programs(&mut self.ebpf, |_| true);
-    }
 }
 
 /// Whether the object is the stub of a build without the eBPF toolchain.
