@@ -26,6 +26,10 @@ pub enum Reason {
     ExeNotNodeFile,
     /// The executable matches, the user id does not.
     UidMismatch,
+    /// The executable matches, the systemd unit does not.
+    UnitMismatch,
+    /// The process matches, the address it connects to does not.
+    DestinationMismatch,
     /// Rules name containers, and the process is in none of them.
     ContainerMismatch,
     /// The process is in a container of which it is not certain which it is.

@@ -76,6 +76,12 @@ fn targets() {
                 &["2:41: 0 is not a TCP port; write a number from 1 to 65535"],
             ),
             (
+                "runtime_api: {sockets: ['/run/*/a.sock']}",
+                &[
+                    "2:35: `/run/*/a.sock` is about sockets of more than one directory; write a pattern for each",
+                ],
+            ),
+            (
                 "static_pod_manifest: {}",
                 &["2:32: nothing of static_pod_manifest is named; give `paths` or `ports`, or leave it out"],
             ),
@@ -188,6 +194,12 @@ fn rules_about_containers() {
                 ],
             ),
             (
+                "process: {unit: 'a**'}",
+                &[
+                    "3:5: `a**` as `unit` of rule `a` has `**` in it; write `*`, which stands for slashes, too",
+                ],
+            ),
+            (
                 "access: accept, source: [10.0.0.0/8], container: {pod: a}",
                 &[
                     "3:5: rule `a` has `source` and `container`, but what comes from elsewhere has no process here; make two rules of it",
@@ -203,6 +215,12 @@ fn rules() {
         "version: 1\nallow:\n  - {id: a, ",
         "}\n",
         &[
+            (
+                "targets: runtime_api, process: {exe: /a}, destination: [10.0.0.0/8]",
+                &[
+                    "3:5: `destination` of rule `a` never fits runtime_api, which has no addresses; make two rules of it",
+                ],
+            ),
             ("targets: runtime_api, process: {exe: /a, uid: 0}", &["valid"]),
             (
                 "targets: runtime_api",
@@ -236,7 +254,7 @@ fn rules() {
             ),
             (
                 "targets: runtime_api, process: {exes: /a}",
-                &["3:45: unknown key `exes`; did you mean `exe`? known here: exe, uid"],
+                &["3:45: unknown key `exes`; did you mean `exe`? known here: exe, uid, unit"],
             ),
             (
                 "targets: runtime_api, process: {uid: root}",
@@ -249,9 +267,9 @@ fn rules() {
                 ],
             ),
             (
-                "targets: [static_pod_manifest, datastore_api], access: write, process: {uid: 0}",
+                "targets: [static_pod_manifest, kubelet_api], access: write, process: {uid: 0}",
                 &[
-                    "3:5: no `access` of rule `a` can happen to datastore_api; add connect or accept, or leave datastore_api out",
+                    "3:5: no `access` of rule `a` can happen to kubelet_api; add connect or accept, or leave kubelet_api out",
                 ],
             ),
             (

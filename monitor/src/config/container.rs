@@ -45,7 +45,7 @@ impl Words {
         self.0.chars().all(|char| char == '*')
     }
 
-    fn fits(&self, text: &str) -> bool {
+    pub(crate) fn fits(&self, text: &str) -> bool {
         // No name has a zero byte, and to the library it is not the end of a directory's name.
         glob_match(self.0.replace('/', "\0"), text.replace('/', "\0"))
     }

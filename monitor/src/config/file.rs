@@ -46,7 +46,7 @@ pub(super) struct Targets {
     #[serde(deserialize_with = "given")]
     pub runtime_api: Option<Sockets>,
     #[serde(deserialize_with = "given")]
-    pub datastore_api: Option<SocketsAndPorts>,
+    pub datastore_api: Option<Spanned<SocketsAndPorts>>,
     #[serde(deserialize_with = "given")]
     pub kubelet_api: Option<PortsAt>,
 }
@@ -107,6 +107,9 @@ pub(super) struct Allow {
     /// Networks that connections come from.
     #[serde(default, deserialize_with = "given")]
     pub source: Option<List<String>>,
+    /// Networks that connections go to.
+    #[serde(default, deserialize_with = "given")]
+    pub destination: Option<List<String>>,
     #[serde(default)]
     pub i_know: bool,
 }
@@ -118,6 +121,8 @@ pub(super) struct Process {
     pub exe: Option<List<String>>,
     #[serde(deserialize_with = "given")]
     pub uid: Option<List<u32>>,
+    #[serde(deserialize_with = "given")]
+    pub unit: Option<List<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

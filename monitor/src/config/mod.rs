@@ -61,10 +61,14 @@ pub struct Rule {
     pub exe: Vec<PathBuf>,
     /// Empty for any.
     pub uid: Vec<u32>,
+    /// systemd units of the node; empty for any.
+    pub unit: Vec<Words>,
     /// Containers that the process is in one of; `None` for any, and for none.
     pub container: Option<Containers>,
     /// Networks that connections come from. Such a rule is about nothing else.
     pub source: Vec<IpNet>,
+    /// Networks that connections go to; empty for any.
+    pub destination: Vec<IpNet>,
 }
 
 impl Config {

@@ -10,9 +10,10 @@ pub(super) fn socket_or_pattern(path: PathBuf) -> Result<What, String> {
     if !glob::is_pattern(&path.to_string_lossy()) {
         return Ok(What::Socket(path));
     }
-    let (base, pattern) = glob::split(&path)?;
+    let wrong = |why: &str| format!("`{}` {why}", shown(&path.to_string_lossy()));
+    let (base, pattern) = glob::split(&path).map_err(|why| wrong(&why))?;
     if pattern.depth() > 1 {
-        return Err("is about sockets of more than one directory; write a pattern for each".to_owned());
+        return Err(wrong("is about sockets of more than one directory; write a pattern for each"));
     }
     Ok(What::Sockets { base, pattern })
 }

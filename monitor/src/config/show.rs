@@ -57,7 +57,10 @@ impl Config {
     }
 
     fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
-        let Entry { value: Rule { id, targets, access, exe, uid, container, source }, origin } = entry;
+        let Entry {
+            value: Rule { id, targets, access, exe, uid, unit, container, source, destination },
+            origin,
+        } = entry;
         let list = |words: Vec<String>| format!("[{}]", words.join(", "));
         writeln!(out, "  - id: {} # {}", quoted(id), self.source(*origin))?;
         writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
@@ -72,6 +75,10 @@ impl Config {
             let source = source.iter().map(|network| quoted(&network.to_string()));
             return writeln!(out, "    source: {}", list(source.collect()));
         }
+        if !destination.is_empty() {
+            let networks = destination.iter().map(|network| quoted(&network.to_string()));
+            writeln!(out, "    destination: {}", list(networks.collect()))?;
+        }
         if let Some(container) = container {
             let fields = container.fields().into_iter().filter(|(_, words)| !words.is_empty());
             let fields = fields.map(|(key, words)| {
@@ -79,7 +86,7 @@ impl Config {
             });
             writeln!(out, "    container: {{{}}}", fields.collect::<Vec<_>>().join(", "))?;
         }
-        if exe.is_empty() && uid.is_empty() {
+        if exe.is_empty() && uid.is_empty() && unit.is_empty() {
             let any = container.as_ref().is_none_or(Containers::are_any);
             return if any { writeln!(out, "    i_know: true") } else { Ok(()) };
         }
@@ -93,6 +100,10 @@ impl Config {
         }
         if !uid.is_empty() {
             writeln!(out, "      uid: {}", list(uid.iter().map(ToString::to_string).collect()))?;
+        }
+        if !unit.is_empty() {
+            let units = unit.iter().map(|unit| quoted(&unit.to_string()));
+            writeln!(out, "      unit: {}", list(units.collect()))?;
         }
         Ok(())
     }
@@ -110,7 +121,7 @@ impl Config {
 impl Rule {
     /// In a few words, for a list.
     pub fn summary(&self) -> String {
-        let Self { id: _, targets, access, exe, uid, container, source } = self;
+        let Self { id: _, targets, access, exe, uid, unit, container, source, destination } = self;
         let join = |words: Vec<String>| words.join(", ");
         let mut text = join(targets.iter().map(ToString::to_string).collect());
         if let Some(access) = access {
@@ -127,6 +138,12 @@ impl Rule {
         };
         if !uid.is_empty() {
             text += &format!(" as user {}", join(uid.iter().map(ToString::to_string).collect()));
+        }
+        if !unit.is_empty() {
+            text += &format!(" of unit {}", join(unit.iter().map(ToString::to_string).collect()));
+        }
+        if !destination.is_empty() {
+            text += &format!(" to {}", join(destination.iter().map(ToString::to_string).collect()));
         }
         for (key, words) in
             container.iter().flat_map(Containers::fields).filter(|(_, words)| !words.is_empty())

@@ -80,12 +80,12 @@ fn any_pattern() -> impl Strategy<Value = What> {
     })
 }
 
+fn any_words() -> impl Strategy<Value = Words> {
+    "[a-zA-Z0-9*?@:/ #'\"._-]{1,8}".prop_filter_map("no pattern", |word| Words::new(&word).ok())
+}
+
 fn any_containers() -> impl Strategy<Value = Containers> {
-    let words = || {
-        let word =
-            "[a-zA-Z0-9*?@:/ #'\"._-]{1,8}".prop_filter_map("no pattern", |word| Words::new(&word).ok());
-        proptest::collection::vec(word, 0..3)
-    };
+    let words = || proptest::collection::vec(any_words(), 0..3);
     (words(), words(), words(), words()).prop_map(|(namespace, pod, name, image)| Containers {
         namespace,
         pod,
@@ -107,14 +107,17 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let exe = proptest::collection::vec(any_path(), 0..3);
     let uid = proptest::collection::vec(any::<u32>(), 0..3);
     let container = proptest::option::of(any_containers());
-    (id, access, exe, uid, container).prop_map(|(id, access, exe, uid, container)| Rule {
+    let unit = proptest::collection::vec(any_words(), 0..3);
+    (id, access, exe, uid, unit, container).prop_map(|(id, access, exe, uid, unit, container)| Rule {
         id,
         targets: vec![Class::RuntimeApi, Class::KubeletApi],
         access,
         exe,
         uid,
+        unit,
         container,
         source: vec![],
+        destination: vec![],
     })
 }
 

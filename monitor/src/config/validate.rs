@@ -12,7 +12,7 @@ use super::file::{
     Allow, File, List, Paths, PathsAndPorts, PortsAt, Process, Sockets, SocketsAndPorts, Targets,
 };
 use super::paths::{absolute, file_or_pattern, shown, socket_or_pattern};
-use super::{Containers, Entry, Rule};
+use super::{Containers, Entry, Rule, Words};
 use crate::model::{Class, Group};
 use crate::target::{Destinations, Target, What};
 
@@ -94,7 +94,13 @@ impl Check {
                 self.path(Class::RuntimeApi, &path, socket_or_pattern);
             }
         }
-        if let Some(SocketsAndPorts { sockets, ports }) = datastore_api {
+        if let Some(datastore) = datastore_api {
+            let at = datastore.referenced;
+            let SocketsAndPorts { sockets, ports } = datastore.value;
+            if sockets.is_none() && ports.is_none() {
+                let what = "nothing of datastore_api is named; give `sockets` or `ports`, or leave it out";
+                self.wrong(at, what.to_owned());
+            }
             if let Some(sockets) = sockets {
                 self.filled("sockets", &sockets);
                 for path in sockets.value {
@@ -215,11 +221,48 @@ impl Check {
         }
     }
 
+    fn units(&mut self, at: Location, name: &str, units: Option<List<String>>) -> Vec<Words> {
+        let mut words = Vec::new();
+        for unit in units.into_iter().flat_map(|list| list.0) {
+            match Words::new(&unit) {
+                Ok(unit) => words.push(unit),
+                Err(why) => self.wrong(at, format!("`{}` as `unit` of rule `{name}` {why}", shown(&unit))),
+            }
+        }
+        words
+    }
+
+    /// Only ports have one. `outbound`: the rule is not about connections from elsewhere.
+    fn destination(
+        &mut self,
+        at: Location,
+        name: &str,
+        targets: &[Class],
+        networks: Option<List<String>>,
+        outbound: bool,
+    ) -> Vec<IpNet> {
+        let Some(List(networks)) = networks else { return Vec::new() };
+        if !outbound {
+            let what = format!("rule `{name}` has `source` and `destination`");
+            self.wrong(
+                at,
+                format!("{what}, but a connection from elsewhere goes to this node; leave one out"),
+            );
+        }
+        let ports = [Class::DatastoreApi, Class::KubeletApi, Class::StaticPodManifest];
+        if let Some(class) = targets.iter().find(|class| !ports.contains(class)) {
+            let what = format!("`destination` of rule `{name}` never fits {class}, which has no addresses");
+            self.wrong(at, format!("{what}; make two rules of it"));
+        }
+        self.networks(at, &networks, "a list as [10.0.0.0/8]")
+    }
+
     fn rule(&mut self, rule: Spanned<Allow>, ids: &mut HashSet<String>) {
         let at = rule.referenced;
-        let Allow { id, targets: List(targets), access, process, container, source, i_know } = rule.value;
+        let Allow { id, targets: List(targets), access, process, container, source, destination, i_know } =
+            rule.value;
         let of_process = process.is_some();
-        let Process { exe, uid } = process.unwrap_or_default();
+        let Process { exe, uid, unit } = process.unwrap_or_default();
         let problems = self.problems.len();
         let name = shown(&id);
         if id.is_empty() {
@@ -239,7 +282,9 @@ impl Check {
             ("access", access.as_ref().is_some_and(|list| list.0.is_empty())),
             ("exe", exe.as_ref().is_some_and(|list| list.0.is_empty())),
             ("uid", uid.as_ref().is_some_and(|list| list.0.is_empty())),
+            ("unit", unit.as_ref().is_some_and(|list| list.0.is_empty())),
             ("source", source.as_ref().is_some_and(|list| list.0.is_empty())),
+            ("destination", destination.as_ref().is_some_and(|list| list.0.is_empty())),
         ];
         for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
             self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
@@ -269,6 +314,7 @@ impl Check {
             self.wrong(at, format!("{what}, or say `i_know: true` if you mean it"));
         } else if exe.is_none()
             && uid.is_none()
+            && unit.is_none()
             && container.as_ref().is_none_or(Containers::are_any)
             && container_fits
             && source.is_none()
@@ -287,6 +333,8 @@ impl Check {
         }
         let source =
             source.map(|list| self.networks(at, &list.0, "a list as [10.0.0.0/8]")).unwrap_or_default();
+        let destination = self.destination(at, &name, &targets, destination, source.is_empty());
+        let unit = self.units(at, &name, unit);
         let exe: Vec<_> = exe
             .into_iter()
             .flat_map(|list| list.0)
@@ -294,7 +342,7 @@ impl Check {
             .collect();
         if self.problems.len() == problems {
             let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
-            self.own.rules.push(Rule { id, targets, access, exe, uid, container, source });
+            self.own.rules.push(Rule { id, targets, access, exe, uid, unit, container, source, destination });
         }
     }
 }
@@ -309,7 +357,8 @@ fn applies(class: Class, group: Group) -> bool {
         }
         // A socket can be renamed, removed or replaced.
         Class::RuntimeApi => matches!(group, Group::Connect | Group::Write),
-        Class::DatastoreApi | Class::KubeletApi => matches!(group, Group::Connect | Group::Accept),
+        Class::DatastoreApi => matches!(group, Group::Connect | Group::Accept | Group::Write),
+        Class::KubeletApi => matches!(group, Group::Connect | Group::Accept),
     }
 }
 

@@ -3,6 +3,7 @@
 mod control;
 mod destination;
 mod executables;
+mod unit;
 
 pub use self::control::control;
 pub use self::destination::destination_counts;
@@ -50,6 +51,8 @@ enum Miss {
     Container,
     UnknownContainer,
     Access,
+    Destination,
+    Unit,
     Uid,
     Traced,
     NotNodeFile,
@@ -82,7 +85,25 @@ fn miss(rule: &Rule, exes: &ExeTable, access: &Access, whose: &Whose) -> Option<
     if !rule.uid.is_empty() && !uid_matches(rule, actor) {
         return Some(Miss::Uid);
     }
-    None
+    if !rule.unit.is_empty() && !unit_matches(rule, actor) {
+        return Some(Miss::Unit);
+    }
+    (!destination_matches(rule, access)).then_some(Miss::Destination)
+}
+
+fn unit_matches(rule: &Rule, actor: &Actor) -> bool {
+    let unit = unit::of_node(&actor.cgroup);
+    unit.is_some_and(|unit| rule.unit.iter().any(|words| words.fits(unit)))
+}
+
+fn destination_matches(rule: &Rule, access: &Access) -> bool {
+    match &access.object {
+        Object::InetSocket(inet) if !rule.destination.is_empty() => {
+            rule.destination.iter().any(|network| network.contains(&inet.dst_ip))
+        }
+        // A file of the same class has no address.
+        _ => rule.destination.is_empty(),
+    }
 }
 
 /// A name that is not proven is a claim, and allows nothing.
@@ -98,9 +119,12 @@ fn miss_of(containers: &Containers, whose: &Whose) -> Option<Miss> {
 fn source_matches(rule: &Rule, access: &Access) -> bool {
     let Object::InetSocket(inet) = &access.object else { return false };
     let wanted = rule.access.as_ref().is_none_or(|groups| groups.contains(&Group::Accept));
-    let anyone =
-        rule.source.is_empty() && rule.exe.is_empty() && rule.uid.is_empty() && rule.container.is_none();
+    let anyone = rule.source.is_empty() && is_about_nobody(rule);
     wanted && (anyone || rule.source.iter().any(|network| network.contains(&inet.src_ip)))
+}
+
+fn is_about_nobody(rule: &Rule) -> bool {
+    rule.exe.is_empty() && rule.uid.is_empty() && rule.unit.is_empty() && rule.container.is_none()
 }
 
 /// Both ids: a set-user-id program has the rule's user as one and whoever started it as the other.
@@ -117,6 +141,8 @@ impl Miss {
             Self::NotNodeFile => Reason::ExeNotNodeFile,
             Self::Access => Reason::AccessNotAllowed,
             Self::Uid => Reason::UidMismatch,
+            Self::Unit => Reason::UnitMismatch,
+            Self::Destination => Reason::DestinationMismatch,
             Self::Traced => Reason::ProcessControlled,
             Self::Source => Reason::SourceMismatch,
         }
@@ -156,6 +182,11 @@ impl Miss {
                 let what = access.group().map_or(access.action.name(), Group::name);
                 format!("rule {id} allows {exe} here, but not to {what}")
             }
+            Self::Unit => {
+                let unit = unit::of_node(&actor.cgroup).map_or("no unit of the node".to_owned(), escaped);
+                format!("rule {id} allows {exe} here, but it is in {unit}")
+            }
+            Self::Destination => format!("rule {id} allows {exe} to connect, but not to that address"),
             Self::Uid => {
                 format!(
                     "rule {id} allows {exe} here, but not as user {} (effective {})",

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::{Executable, FileObject, Object, ObjectKey, TargetId};
+use crate::access::{Executable, FileObject, InetObject, Object, ObjectKey, TargetId};
 use crate::config::Words;
 use crate::identity::{Container, Pod, Source};
 use crate::model::{Action, Group};
@@ -17,8 +17,10 @@ fn rule(id: &str, exe: &[&str], uid: &[u32], access: Option<Vec<Group>>) -> Rule
         access,
         exe: exe.iter().map(PathBuf::from).collect(),
         uid: uid.to_vec(),
+        unit: vec![],
         container: None,
         source: vec![],
+        destination: vec![],
     }
 }
 
@@ -249,4 +251,44 @@ proptest! {
         let verdict = decide(&[], &ExeTable::default(), Class::StaticPodManifest, &access, &Whose::default());
         prop_assert!(verdict.is_violation());
     }
+}
+
+#[test]
+fn a_unit_is_one_of_the_node() {
+    let unit = Words::new("kubelet.service").unwrap();
+    let rules = [Rule { unit: vec![unit], ..rule("kubelet", &[KUBELET], &[], None) }];
+    for (cgroup, reason) in [
+        ("/system.slice/kubelet.service", Reason::RuleMatched),
+        ("/system.slice/cron.service", Reason::UnitMismatch),
+        ("/user.slice/user-0.slice/user@0.service/kubelet.service", Reason::UnitMismatch),
+        ("/", Reason::UnitMismatch),
+    ] {
+        let mut access = access(KUBELET, 7, 0, Action::Open);
+        access.actor.cgroup = cgroup.into();
+        let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default());
+        assert_eq!(verdict.reason, reason, "{cgroup}: {}", verdict.detail);
+    }
+}
+
+#[test]
+fn a_destination_is_a_network() {
+    let networks = vec!["10.0.0.0/8".parse().unwrap()];
+    let rules = [Rule { destination: networks, ..rule("peer", &[KUBELET], &[], None) }];
+    let to = |ip: [u8; 4]| {
+        let object = Object::InetSocket(InetObject {
+            src_ip: [127, 0, 0, 1].into(),
+            src_port: 1,
+            dst_ip: ip.into(),
+            dst_port: 2379,
+            inbound: false,
+            net_ns: 1,
+        });
+        let access = Access { object, ..access(KUBELET, 7, 0, Action::Connect) };
+        decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default()).reason
+    };
+    assert_eq!(to([10, 1, 2, 3]), Reason::RuleMatched);
+    assert_eq!(to([11, 1, 2, 3]), Reason::DestinationMismatch);
+    let file = access(KUBELET, 7, 0, Action::Open);
+    let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &file, &Whose::default());
+    assert_eq!(verdict.reason, Reason::DestinationMismatch);
 }

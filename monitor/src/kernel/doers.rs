@@ -34,15 +34,23 @@ impl Doers {
         Ok(Self { doers: map(ebpf, "DOERS")?, descriptions: map(ebpf, "DESCRIPTIONS")? })
     }
 
+    pub(super) fn kinds(&self, pid: u32, since: u64) -> Option<Kinds> {
+        self.doing(pid, since).map(|doing| Kinds(doing.kinds))
+    }
+
+    fn doing(&self, pid: u32, since: u64) -> Option<Doing> {
+        self.doers.get(&pid, 0).ok().filter(|doing| doing.last >= since)
+    }
+
     /// The process of this number, if it changed something since then (nanoseconds since boot).
-    pub(super) fn find(&self, pid: u32, since: u64) -> Option<(Actor, Kinds)> {
-        let doing = self.doers.get(&pid, 0).ok().filter(|doing| doing.last >= since)?;
+    pub(super) fn find(&self, pid: u32, since: u64) -> Option<Actor> {
+        let doing = self.doing(pid, since)?;
         let record = self.descriptions.get(&pid, 0).ok()?;
         let [_, _, _, _, a, b, c, d, ..] = record;
         let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?;
         match decode(record.get(..length)?) {
             // Another process with the number may have been described in between.
-            Ok(Record::Doer(actor)) if actor.start == doing.start => Some((*actor, Kinds(doing.kinds))),
+            Ok(Record::Doer(actor)) if actor.start == doing.start => Some(*actor),
             Ok(_) => None,
             Err(error) => {
                 tracing::error!(%error, "cannot decode a description");

@@ -118,9 +118,14 @@ impl Kernel {
         &mut self.listener
     }
 
-    /// The process of this number and the kinds of changes it made, if it made one since then (nanoseconds since boot).
-    pub fn doer(&self, pid: u32, since: u64) -> Option<(Actor, Kinds)> {
+    /// The process of this number, if it made a change since then (nanoseconds since boot).
+    pub fn doer(&self, pid: u32, since: u64) -> Option<Actor> {
         self.doers.find(pid, since)
+    }
+
+    /// Which changes it made.
+    pub fn kinds(&self, pid: u32, since: u64) -> Option<Kinds> {
+        self.doers.kinds(pid, since)
     }
 
     pub fn attached(&self) -> &Attached {

@@ -63,7 +63,11 @@ pub async fn run(
                 told?;
                 handler.hear();
             }
-            () = handler.teller.due(&handler.kernel) => handler.tell(false),
+            () = handler.teller.due(&handler.kernel) => {
+                handler.tell(false);
+                // What was left to the kernel while too much waited.
+                handler.hear();
+            }
             () = handler.reloads.wanted() => {
                 // What came until now is decided by the policy that held then.
                 ring.drain_all(|record| handler.record(record));

@@ -53,14 +53,32 @@ impl Tester {
         let name = claim.map_or("", |claim| claim.name);
         let backend = self.kernel.attached().chosen.backend;
         let outcome = match claim.map(|claim| claim.sight(backend)) {
-            // The test is harmless because it mounts where nobody else sees it.
-            Some(Sight::Seen) if way.mounts && backend == Backend::Syscall => {
-                Outcome::Skipped { why: "only mounts of the node itself are told of".to_owned() }
-            }
-            Some(Sight::Seen | Sight::Partly) => self.try_it(way).await?,
+            Some(Sight::Seen | Sight::Partly) => match self.untold(way, backend) {
+                Some(why) => Outcome::Skipped { why },
+                None => self.try_it(way).await?,
+            },
             Some(Sight::NotSeen) | None => Outcome::NotCovered(backend),
         };
         Ok(Tried { way: way.id, name, outcome })
+    }
+
+    /// Why fanotify does not tell of it here, though it may elsewhere.
+    fn untold(&self, way: &Way, backend: Backend) -> Option<String> {
+        if backend != Backend::Syscall {
+            None
+        } else if way.mounts {
+            // The test is harmless because it mounts where nobody else sees it.
+            Some("only mounts of the node itself are told of".to_owned())
+        } else if way.id.starts_with("change.") {
+            match &self.kernel.listener().changes {
+                Some(changes) => {
+                    changes.failed().next().map(|(path, why)| format!("{}: {why}", path.display()))
+                }
+                None => Some("there is no fanotify".to_owned()),
+            }
+        } else {
+            None
+        }
     }
 
     async fn try_it(&mut self, way: &'static Way) -> io::Result<Outcome> {

@@ -21,8 +21,8 @@ use self::action::{actions, makes, maybe_opened};
 use crate::access::{Access, Actor, Object, TargetId};
 use crate::clock;
 use crate::decode::Decoded;
+use crate::kernel::Kernel;
 use crate::kernel::listen::{Heard, Mark, Mounted, Told, What};
-use crate::kernel::{Kernel, Kinds};
 use crate::model::Action;
 use crate::target::Target;
 use crate::watch::Keeper;
@@ -35,6 +35,9 @@ const MAKING: Duration = Duration::from_millis(50);
 
 /// Files that an open made, of late.
 const MADE_MAX: usize = 64;
+
+/// More is not read before some of it was reported.
+const WAITING_MAX: usize = 4096;
 
 /// A process that did something before that is not known for it.
 const LATELY: Duration = Duration::from_secs(1);
@@ -79,8 +82,6 @@ impl Item {
 /// Who did it.
 struct Doer {
     actor: Actor,
-    /// Unknown if the kernel side did not describe the process.
-    kinds: Option<Kinds>,
     errors: Vec<String>,
 }
 
@@ -108,7 +109,11 @@ impl Teller {
         }
     }
 
+    /// Reads what there is, unless enough waits already: then the kernel keeps it, and counts what it drops.
     pub fn hear(&mut self, kernel: &mut Kernel, keeper: &Keeper) -> io::Result<()> {
+        if self.waiting.len() >= WAITING_MAX {
+            return Ok(());
+        }
         let Told { heard, mounted, overflows, malformed } = kernel.listener_mut().read()?;
         heard.iter().for_each(|heard| listen(heard, kernel, keeper));
         if malformed > 0 {
@@ -176,9 +181,9 @@ impl Teller {
 
     fn until(&self, item: &Item, kernel: &Kernel) -> Instant {
         let wait = match item {
-            Item::Heard(heard) if maybe_opened(heard) && !self.was_opened(heard) => {
-                let did = kernel.doer(heard.pid, lately(clock::since_boot()));
-                if did.is_some_and(|(_, kinds)| makes(kinds)) { SETTLE } else { MAKING }
+            Item::Heard(heard) if maybe_opened(heard) && self.open_of(heard).is_none() => {
+                let kinds = kernel.kinds(heard.pid, lately(clock::since_boot()));
+                if kinds.is_some_and(makes) { SETTLE } else { MAKING }
             }
             Item::Heard(_) | Item::Mounted(_) => SETTLE,
             Item::Seen(..) => Duration::ZERO,
@@ -186,31 +191,37 @@ impl Teller {
         item.at() + wait
     }
 
-    fn was_opened(&self, heard: &Heard) -> bool {
+    /// The open that made it.
+    fn open_of(&self, heard: &Heard) -> Option<usize> {
         let name = heard.path.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
         let recent = |at: &Instant| *at + LATELY > heard.at;
-        self.made.iter().any(|(at, pid, made)| recent(at) && *pid == heard.pid && made == name)
+        self.made.iter().position(|(at, pid, made)| recent(at) && *pid == heard.pid && made == name)
     }
 
     fn finish(
-        &self,
+        &mut self,
         heard: &Heard,
         time: u64,
         kernel: &mut Kernel,
         keeper: &Keeper,
         who: &Who<'_>,
     ) -> Vec<Decoded> {
-        if maybe_opened(heard) && self.was_opened(heard) {
+        if let Some(open) = self.open_of(heard).filter(|_| maybe_opened(heard)) {
+            // One open makes one file: what takes the same name later is another.
+            self.made.remove(open);
             return Vec::new();
         }
-        let doer = doer(heard.pid, time, kernel, who);
         let now = at(keeper, &heard.path);
         let before = now.and_then(|now| kernel.listener_mut().changes.as_mut()?.noted(heard, now));
         // A link to a file is told as one more link of it, and then as the new name.
         let named = self.waiting.front().is_some_and(|next| is_new_name(next, heard.pid));
-        let actions = actions(heard, doer.kinds, before, now);
-        let actions = actions.into_iter().filter(|action| !named || *action != Action::Link);
-        actions.map(|action| changed(heard, action, now, time, &doer, keeper)).collect()
+        let mut actions = actions(heard, kernel.kinds(heard.pid, lately(time)), before, now);
+        actions.retain(|action| !named || *action != Action::Link);
+        if actions.is_empty() {
+            return Vec::new();
+        }
+        let doer = doer(heard.pid, time, kernel, who);
+        actions.into_iter().map(|action| changed(heard, action, now, time, &doer, keeper)).collect()
     }
 }
 
@@ -234,14 +245,14 @@ fn is_new_name(item: &Item, pid: u32) -> bool {
 
 /// As the kernel side described the process when its call ended, or else as /proc has it now.
 fn doer(pid: u32, time: u64, kernel: &Kernel, who: &Who<'_>) -> Doer {
-    if let Some((actor, kinds)) = kernel.doer(pid, lately(time)) {
-        return Doer { actor, kinds: Some(kinds), errors: Vec::new() };
+    if let Some(actor) = kernel.doer(pid, lately(time)) {
+        return Doer { actor, errors: Vec::new() };
     }
     let (actor, errors) = who(pid).unwrap_or_else(|| {
         let why = "process: it ended before it could be described".to_owned();
         (Actor { pid, tid: pid, ..Actor::default() }, vec![why])
     });
-    Doer { actor, kinds: None, errors }
+    Doer { actor, errors }
 }
 
 fn lately(time: u64) -> u64 {

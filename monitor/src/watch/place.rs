@@ -79,6 +79,10 @@ impl Plan {
                 .or(Some(names.to_owned()));
         }
         let missing = self.places.get(&hint.target.0);
+        // The first name that was missing then is there by now, and the next one is missing.
+        if hint.below == 0 && missing.is_some_and(|missing| missing.file_name() != names.file_name()) {
+            return Some(self.mounts.on_node(key.dev, names).unwrap_or_else(|| names.to_owned()));
+        }
         if hint.below == 0 && missing.is_none() {
             return Some(self.paths.get(&key).map_or_else(|| path.to_owned(), Clone::clone));
         }

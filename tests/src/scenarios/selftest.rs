@@ -79,7 +79,9 @@ fn passes_with_each_backend() -> Result<()> {
         let (lines, summary) = seen_everything(&output)?;
         ensure!(summary["backend"] == backend, "{summary}");
         for way in ["change.rename_in", "change.unlink", "change.chown"] {
-            ensure!(result(&lines, way)? == "seen", "{way}: {output:?}");
+            let result = result(&lines, way)?;
+            // fanotify does not know every file system of an old kernel.
+            ensure!(result == "seen" || backend == "syscall" && result == "skipped", "{way}: {output:?}");
         }
         let wanted = if backend == "syscall" { "skipped" } else { "seen" };
         ensure!(result(&lines, "mount.tmpfs")? == wanted, "{output:?}");

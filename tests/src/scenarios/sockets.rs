@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{own_exe, trials};
 use crate::actor::{act, program, run, shell};
@@ -27,6 +28,8 @@ pub fn all() -> Vec<Trial> {
             ("another_socket_is_silent", another_socket_is_silent),
             ("opening_is_no_connect", opening_is_no_connect),
             ("not_a_socket", not_a_socket),
+            ("of_a_datastore", of_a_datastore),
+            ("by_a_pattern", by_a_pattern),
         ],
     )
 }
@@ -57,6 +60,44 @@ fn connect() -> Result<()> {
         }),
     )?;
     daemon.finish().map(drop)
+}
+
+/// kine listens on one.
+fn of_a_datastore() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("kine.sock");
+    let _listener = UnixListener::bind(&path)?;
+    let mut daemon =
+        Daemon::start(&policy(&format!("datastore_api: {{sockets: [{}]}}", path.display()), ""))?;
+    act(["unix", &path.to_string_lossy()])?;
+    let target = json!({"class": "datastore_api", "type": "unix_socket", "path": path});
+    expect(&daemon.alert()?, &json!({"action": "connect", "target": target}))?;
+    daemon.finish().map(drop)
+}
+
+/// One that is there, one that is made later, one by another name, and one that does not fit.
+fn by_a_pattern() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let shims = dir.path().join("s");
+    fs::create_dir(&shims)?;
+    let [first, second, other] = ["a.sock", "b.sock", "other"].map(|name| shims.join(name));
+    let (_first, _other) = (UnixListener::bind(&first)?, UnixListener::bind(&other)?);
+    let pattern = format!("runtime_api: {{sockets: [\"{}/*.sock\"]}}", shims.display());
+    let mut daemon = Daemon::start(&policy(&pattern, ""))?;
+    let elsewhere = dir.path().join("elsewhere");
+    fs::hard_link(&first, &elsewhere)?;
+    let seen = |path: &Path| json!({"action": "connect", "target": {"class": "runtime_api", "type": "unix_socket", "path": path}});
+    let is = |event: &Value, wanted: &Value| expect(event, wanted).is_ok();
+    for (named, path) in [(&first, &first), (&elsewhere, &first)] {
+        act(["unix", &named.to_string_lossy()])?;
+        daemon.wait_for("the connect", |event| is(event, &seen(path)))?;
+    }
+    act(["unix", &other.to_string_lossy()])?;
+    let _second = UnixListener::bind(&second)?;
+    act(["unix", &second.to_string_lossy()])?;
+    daemon.wait_for("the connect to the new one", |event| is(event, &seen(&second)))?;
+    ensure!(!daemon.seen().iter().any(|event| is(event, &seen(&other))), "it does not fit the pattern");
+    Ok(())
 }
 
 fn through_symlink() -> Result<()> {
