@@ -1,6 +1,9 @@
 //! Is what was used the door that is meant? The kernel matches objects, names and numbers; not every use of those is one of the door.
 
+use std::ffi::OsStr;
 use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use crate::access::{InetObject, Object};
 use crate::decide::destination_counts;
@@ -44,8 +47,10 @@ fn is_own(inet: &InetObject, addresses: &[IpAddr]) -> bool {
 /// Whether the place is the target's or beneath it. While a path is missing, its first missing name is watched: what is made there
 /// is no access yet, but what is moved or linked there may bring the rest of the path along.
 pub(super) fn is_at(target: &Target, decoded: &Decoded, path: &[u8]) -> bool {
+    let fits = !matches!(decoded.access.object, Object::UnixSocket(_))
+        || target.has_socket_at(Path::new(OsStr::from_bytes(path)));
     decoded.ancestor
         || path.is_empty()
-        || beneath(target, path)
+        || fits && beneath(target, path)
         || matches!(decoded.access.action, Action::Rename | Action::Symlink) && above(target, path)
 }

@@ -236,7 +236,10 @@ fn listen(heard: &Heard, kernel: &mut Kernel, keeper: &Keeper) {
     let mark =
         if heard.directory { Mark::Tree { target, depth: heard.below } } else { Mark::File { target } };
     let contents = keeper.target(TargetId(target)).is_some_and(Target::is_cut);
-    kernel.listener_mut().mark(&fd, &heard.path, mark, contents);
+    if let Some(changes) = &mut kernel.listener_mut().changes {
+        changes.found(&fd, &heard.path);
+        changes.add(&fd, &heard.path, mark, contents);
+    }
 }
 
 fn is_new_name(item: &Item, pid: u32) -> bool {

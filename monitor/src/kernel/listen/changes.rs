@@ -36,6 +36,11 @@ impl Changes {
         self.marks.add(&self.group, fd, path, mark, size);
     }
 
+    /// A file was found there: it may be known by a path that it had before.
+    pub fn found(&mut self, fd: &OwnedFd, path: &Path) {
+        self.marks.found(fd, path);
+    }
+
     /// What could not be added, and why.
     pub fn failed(&self) -> impl Iterator<Item = (&Path, &str)> {
         self.marks.failed()

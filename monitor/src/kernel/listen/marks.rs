@@ -166,6 +166,14 @@ impl Marks {
         Ok(())
     }
 
+    /// A file was found there: it may be known by a path that it had before.
+    pub fn found(&mut self, fd: &OwnedFd, path: &Path) {
+        let marked = sys::handle(fd.as_fd()).ok().and_then(|handle| self.known.get_mut(&handle));
+        if let Some(marked) = marked.filter(|marked| marked.file.is_some()) {
+            path.clone_into(&mut marked.path);
+        }
+    }
+
     pub fn get(&self, handle: &Handle) -> Option<&Marked> {
         self.known.get(handle)
     }
