@@ -288,6 +288,8 @@ impl Handler {
 
     /// Looks at the node again.
     pub(super) fn refresh(&mut self) {
+        // What was told until now is about the node as it was known.
+        self.hear();
         match self.keeper.refresh(&mut self.kernel) {
             Ok(changes) => changes.into_iter().for_each(|change| self.report(change)),
             Err(error) => {

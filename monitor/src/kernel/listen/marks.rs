@@ -110,7 +110,8 @@ impl Marks {
 
     pub fn end(&mut self) {
         let before = self.known.len();
-        self.known.retain(|_, marked| marked.generation == self.generation);
+        // What was told of the others may not have been read yet.
+        self.known.retain(|_, marked| marked.generation + 1 >= self.generation);
         self.left += before - self.known.len();
         self.fresh.clear();
     }
