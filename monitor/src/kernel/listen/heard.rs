@@ -155,7 +155,10 @@ fn push(new: Heard, heard: &mut Vec<Heard>) {
         let one_sided = last.from.is_none() && new.from.is_none();
         let same = one_sided && last_there != is_there && last.path == new.path;
         let crossed = is(&last.from, &new.path) && is(&new.from, &last.path);
-        last.pid == new.pid && last.above.is_none() && new.above.is_none() && (same || crossed)
+        // A directory above is told by its old name, and as itself.
+        let as_itself = last.above.is_some() != new.above.is_some() && last.path == new.path;
+        let entries = last.above.is_none() && new.above.is_none();
+        last.pid == new.pid && (as_itself || entries && (same || crossed))
     };
     if heard.last().as_ref().is_none_or(|last| !is_back(last)) {
         heard.push(new);
