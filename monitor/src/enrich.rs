@@ -12,7 +12,8 @@ use crate::node::Namespaces;
 use crate::target::Target;
 use crate::watch::{Hint, Keeper};
 
-/// The object's path on the node, the actor's unit, whether a destination is this node.
+/// The object's path on the node, the actor's unit, whether a destination is this node. Whose container the actor is takes files to
+/// find out, and is left to who knows that the access counts.
 pub fn facts(
     decoded: &Decoded,
     target: &Target,
@@ -20,7 +21,6 @@ pub fn facts(
     keeper: &Keeper,
     node: Namespaces,
     node_addresses: &[IpAddr],
-    whose: Whose,
 ) -> Facts {
     let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, errors } = decoded;
     let Access { object, actor, .. } = access;
@@ -46,7 +46,7 @@ pub fn facts(
         path: bytes(path),
         other: bytes(other),
         unit: unit(&actor.cgroup),
-        whose,
+        whose: Whose::default(),
         local,
         errors: errors.clone(),
     }

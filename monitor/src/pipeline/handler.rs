@@ -203,13 +203,13 @@ impl Handler {
         if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
             return None;
         }
-        let whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
-        let facts =
-            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses, whose);
+        let mut facts =
+            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
         if !is_at(target, decoded, &facts.path) {
             return None;
         }
         let class = self.keeper.owner(id, decoded, &facts)?.class;
+        facts.whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
         let verdict = self.decide(class, access, &facts.whose);
         Some((class, facts, verdict))
     }

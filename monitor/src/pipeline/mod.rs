@@ -83,6 +83,8 @@ pub async fn run(
     if let Some(snapshot) = snapshot {
         handler.held_before(snapshot);
     }
+    // Too much may wait for more to be read.
+    handler.tell(true);
     handler.hear();
     handler.tell(true);
     handler.release(true);

@@ -117,15 +117,7 @@ impl Tester {
         let output = loop {
             tokio::select! {
                 output = &mut ended => break output?,
-                ready = self.ring.ready() => {
-                    ready?;
-                    self.ring.drain(|record| collector.record(record));
-                }
-                told = self.teller.ready() => {
-                    told?;
-                    self.teller.hear(&mut self.kernel, &self.keeper)?;
-                }
-                () = self.teller.due(&self.kernel) => tell(&mut self.teller, &mut self.kernel, &self.keeper, collector),
+                taken = self.take_in(collector) => taken?,
             }
         };
         let answer = serde_json::from_slice(&output.stdout);
@@ -141,19 +133,32 @@ impl Tester {
                 return Ok(Outcome::Seen { latency: since(seen.decoded), kernel: since(seen.hooked) });
             }
             tokio::select! {
-                ready = self.ring.ready() => {
-                    ready?;
-                    // Says to the ring's source that all that was ready has been read.
-                    self.ring.drain(|record| collector.record(record));
-                }
-                told = self.teller.ready() => {
-                    told?;
-                    self.teller.hear(&mut self.kernel, &self.keeper)?;
-                }
-                () = self.teller.due(&self.kernel) => tell(&mut self.teller, &mut self.kernel, &self.keeper, collector),
+                taken = self.take_in(collector) => taken?,
                 () = sleep_until(deadline) => return Ok(Outcome::NotSeen),
             }
         }
+    }
+
+    /// Waits until the kernel tells something, and takes it in. Safe to cancel.
+    async fn take_in(&mut self, collector: &mut Collector) -> io::Result<()> {
+        tokio::select! {
+            ready = self.ring.ready() => {
+                ready?;
+                // Says to the ring's source that all that was ready has been read.
+                self.ring.drain(|record| collector.record(record));
+            }
+            told = self.teller.ready() => {
+                told?;
+                self.teller.hear(&mut self.kernel, &self.keeper)?;
+            }
+            () = self.teller.due(&self.kernel) => {
+                let (kernel, keeper) = (&mut self.kernel, &self.keeper);
+                while let Some(told) = self.teller.take(false, kernel, keeper, &|_| None) {
+                    told.iter().for_each(|decoded| collector.decoded(decoded));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub const fn undecodable(&self) -> u64 {
@@ -163,11 +168,5 @@ impl Tester {
     /// Removes what the test made.
     pub fn finish(self) -> io::Result<()> {
         self.scene.remove()
-    }
-}
-
-fn tell(teller: &mut Teller, kernel: &mut Kernel, keeper: &Keeper, collector: &mut Collector) {
-    while let Some(told) = teller.take(false, kernel, keeper, &|_| None) {
-        told.iter().for_each(|decoded| collector.decoded(decoded));
     }
 }

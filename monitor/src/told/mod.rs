@@ -139,8 +139,9 @@ impl Teller {
 
     /// Lets what hooks saw wait behind what was told before it, if anything waits.
     pub fn behind(&mut self, decoded: Box<Decoded>) -> Option<Box<Decoded>> {
-        // The outcome of a connection comes soon, and looks for it elsewhere.
-        if self.waiting.is_empty() || decoded.connecting.is_some() {
+        // The outcome of a connection comes soon, and looks for it elsewhere. In a flood, order is worth less than memory.
+        let is_full = self.waiting.len() >= WAITING_MAX;
+        if self.waiting.is_empty() || is_full || decoded.connecting.is_some() {
             return Some(decoded);
         }
         self.waiting.push_back(Item::Seen(decoded, Instant::now()));

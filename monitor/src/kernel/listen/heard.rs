@@ -59,13 +59,12 @@ struct Spot {
 }
 
 /// In the order in which they can have happened.
-const WHATS: [(u64, What); 7] = [
+const WHATS: [(u64, What); 6] = [
     (libc::FAN_CREATE, What::Made),
     (libc::FAN_MOVED_TO, What::Renamed { is_there: true }),
     (libc::FAN_ATTRIB, What::Attributes),
     (libc::FAN_MODIFY, What::Contents),
     (libc::FAN_MOVED_FROM, What::Renamed { is_there: false }),
-    (libc::FAN_MOVE_SELF, What::Renamed { is_there: false }),
     (libc::FAN_DELETE, What::Removed),
 ];
 
@@ -81,8 +80,7 @@ pub(super) fn hear(event: &Event, marks: &Marks, at: Instant, heard: &mut Vec<He
         if event.mask & bit == 0 {
             continue;
         }
-        let spot = if bit == libc::FAN_MOVE_SELF { None } else { spot(event, marks) };
-        if let Some(spot) = spot {
+        if let Some(spot) = spot(event, marks) {
             push(Heard { handle: object.cloned(), ..one(event, at, what, spot) }, heard);
         }
     }
