@@ -1,7 +1,6 @@
 //! One record after the other: decode, enrich, decide, emit.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::canary::Canary;
@@ -13,21 +12,20 @@ use super::repeats::{Due, Repeats};
 use super::since::{self, Since};
 use crate::access::{Access, Object, TargetId};
 use crate::clock::Clock;
-use crate::config::{self, Rule};
+use crate::config::Rule;
 use crate::decide::{ExeTable, control, decide};
 use crate::decode::{Decoded, Record, decode};
 use crate::emit::{EmitCounters, Emitter};
 use crate::enrich;
-use crate::event::{Agent, Context, Facts, Lifecycle, SnapshotTaken};
+use crate::event::{Context, Facts, Lifecycle, SnapshotTaken};
 use crate::identity::{Identities, Whose};
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::{Class, Severity};
-use crate::node;
 use crate::snapshot::{self, Holder, Snapshot, Wanted};
 use crate::told::Teller;
 use crate::verdict::{Reason, Verdict};
-use crate::watch::{Change, Keeper, State};
+use crate::watch::Keeper;
 
 /// Least time between two looks at the allowed executables that an unexpected actor can cause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -49,11 +47,11 @@ pub struct Parts {
 pub struct Handler {
     pub(super) kernel: Kernel,
     pub(super) keeper: Keeper,
-    rules: Vec<Rule>,
-    exes: ExeTable,
-    exes_seen: Instant,
-    identities: Identities,
-    addresses: Vec<IpAddr>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) exes: ExeTable,
+    pub(super) exes_seen: Instant,
+    pub(super) identities: Identities,
+    pub(super) addresses: Vec<IpAddr>,
     pub(super) context: Context,
     pub(super) emitter: Emitter,
     show_allowed: bool,
@@ -242,7 +240,7 @@ impl Handler {
         self.before = taken.violations;
         self.since = Since::default();
         let message = since::message(&taken);
-        self.emitter.emit(self.context.lifecycle(Lifecycle::SnapshotTaken(taken), Severity::Info, message));
+        self.emit_lifecycle(Lifecycle::SnapshotTaken(taken), Severity::Info, message);
         memory::trim();
     }
 
@@ -255,6 +253,10 @@ impl Handler {
         let event = self.context.access(class, access, facts, verdict);
         self.repeats.note(access, &event);
         self.emitter.emit(event);
+    }
+
+    pub(super) fn emit_lifecycle(&mut self, lifecycle: Lifecycle, severity: Severity, message: String) {
+        self.emitter.emit(self.context.lifecycle(lifecycle, severity, message));
     }
 
     /// Reports what was counted of the accesses that processes repeat.
@@ -284,88 +286,6 @@ impl Handler {
         }
         self.look_at_executables();
         decide(&self.rules, &self.exes, class, access, whose)
-    }
-
-    /// Looks at the node again.
-    pub(super) fn refresh(&mut self) {
-        // What was told until now is about the node as it was known.
-        self.hear();
-        match self.keeper.refresh(&mut self.kernel) {
-            Ok(changes) => changes.into_iter().for_each(|change| self.report(change)),
-            Err(error) => {
-                tracing::error!(%error, "cannot look at the targets again; what is watched stays watched");
-            }
-        }
-        self.look_at_executables();
-        self.look_at_addresses();
-    }
-
-    /// Reads the policy again. One that is not valid changes nothing.
-    pub(super) fn reload(&mut self) {
-        let config = match config::load(self.reloads.path()) {
-            Ok(config) => config,
-            Err(error) => {
-                let error = error.to_string();
-                let message = format!("the policy is not valid, the old one goes on: {error}");
-                return self.emit_lifecycle(Lifecycle::ReloadFailed { error }, Severity::Medium, message);
-            }
-        };
-        let (rules, targets) = (config.rules.len(), config.targets.len());
-        let config_sha256 = config.sha256.clone();
-        self.context.agent =
-            Arc::new(Agent { config_sha256: config.sha256.clone(), ..(*self.context.agent).clone() });
-        self.identities.look_beside(&config.sockets());
-        self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
-        self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
-        self.exes = ExeTable::new(&self.rules);
-        let message = format!("the policy was read again: {rules} rules, {targets} targets");
-        let reloaded = Lifecycle::Reloaded { config_sha256, rules, targets };
-        self.emit_lifecycle(reloaded, Severity::Info, message);
-        self.refresh();
-    }
-
-    fn emit_lifecycle(&mut self, lifecycle: Lifecycle, severity: Severity, message: String) {
-        self.emitter.emit(self.context.lifecycle(lifecycle, severity, message));
-    }
-
-    fn look_at_executables(&mut self) {
-        if let Err(error) = node::executables::resolve(&mut self.kernel, self.keeper.root(), &mut self.exes) {
-            tracing::error!(%error, "cannot look at the allowed executables");
-        }
-        self.guard();
-        self.exes_seen = Instant::now();
-    }
-
-    /// Tells the kernel which processes nobody is to take control of.
-    fn guard(&mut self) {
-        if let Err(error) = self.kernel.guard(self.exes.keys()) {
-            tracing::error!(%error, "cannot watch who takes control of allowed processes");
-        }
-    }
-
-    fn look_at_addresses(&mut self) {
-        match node::addresses() {
-            Ok(addresses) => self.addresses = addresses,
-            Err(error) => tracing::warn!(%error, "cannot read the node's addresses"),
-        }
-    }
-
-    fn report(&mut self, change: Change) {
-        let Some(target) = self.keeper.target(change.target) else { return };
-        let (class, name) = (target.class, target.name());
-        let (lifecycle, severity, message) = match change.state {
-            State::Armed => (
-                Lifecycle::TargetArmed { class, target: name.clone() },
-                Severity::Info,
-                format!("watching {class} {name}"),
-            ),
-            State::Waiting(why) => (
-                Lifecycle::TargetLost { class, target: name.clone(), why: why.clone() },
-                Severity::Medium,
-                format!("{class} {name} is gone: {why}"),
-            ),
-        };
-        self.emitter.emit(self.context.lifecycle(lifecycle, severity, message));
     }
 
     pub(super) fn check_health(&mut self) {

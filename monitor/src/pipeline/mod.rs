@@ -5,6 +5,7 @@ mod doors;
 mod handler;
 mod health;
 mod held;
+mod look;
 pub mod reload;
 mod repeats;
 mod since;
@@ -93,6 +94,6 @@ pub async fn run(
     let alerts = handler.alerts;
     let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };
     let message = format!("stopping: {reason}; {alerts} alerts");
-    handler.emitter.emit(handler.context.lifecycle(stopping, Severity::Info, message));
+    handler.emit_lifecycle(stopping, Severity::Info, message);
     Ok(Summary { alerts, before: handler.before, emitted: handler.finish() })
 }

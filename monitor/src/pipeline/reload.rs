@@ -1,13 +1,20 @@
-//! When to read the policy again: on SIGHUP, and if asked for whenever the file changes.
+//! Reading the policy again: on SIGHUP, and if asked for whenever the file changes.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::Handler;
+use crate::config;
+use crate::decide::ExeTable;
+use crate::event::{Agent, Lifecycle};
+use crate::model::Severity;
 
 /// The file is looked at this often. Whoever writes it in place has so long to finish.
 const LOOK: Duration = Duration::from_secs(1);
@@ -80,6 +87,32 @@ impl Watch {
 fn stamp(path: &Path) -> Option<Stamp> {
     let file = fs::metadata(path).ok()?;
     Some((file.dev(), file.ino(), file.mtime(), file.mtime_nsec(), file.size()))
+}
+
+impl Handler {
+    /// Reads the policy again. One that is not valid changes nothing.
+    pub(super) fn reload(&mut self) {
+        let config = match config::load(self.reloads.path()) {
+            Ok(config) => config,
+            Err(error) => {
+                let error = error.to_string();
+                let message = format!("the policy is not valid, the old one goes on: {error}");
+                return self.emit_lifecycle(Lifecycle::ReloadFailed { error }, Severity::Medium, message);
+            }
+        };
+        let (rules, targets) = (config.rules.len(), config.targets.len());
+        let config_sha256 = config.sha256.clone();
+        self.context.agent =
+            Arc::new(Agent { config_sha256: config.sha256.clone(), ..(*self.context.agent).clone() });
+        self.identities.look_beside(&config.sockets());
+        self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
+        self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
+        self.exes = ExeTable::new(&self.rules);
+        let message = format!("the policy was read again: {rules} rules, {targets} targets");
+        let reloaded = Lifecycle::Reloaded { config_sha256, rules, targets };
+        self.emit_lifecycle(reloaded, Severity::Info, message);
+        self.refresh();
+    }
 }
 
 #[cfg(test)]
