@@ -196,6 +196,11 @@ impl Access {
     }
 }
 
+/// The last name of a path.
+pub fn last_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}
+
 impl Executable {
     /// Made with memfd_create: the kernel names such files itself, outside of any directory.
     pub fn is_memfd(&self) -> bool {

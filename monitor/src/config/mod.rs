@@ -6,6 +6,7 @@ mod file;
 mod parse;
 mod paths;
 pub mod profile;
+mod rules;
 mod show;
 mod validate;
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::access::{Access, Object};
+use crate::access::{Access, Object, last_name};
 use crate::decode::{ConnectOutcome, Decoded};
 use crate::model::Action;
 
@@ -81,9 +81,8 @@ fn is_same(made: &Access, open: &Access) -> bool {
     let (Object::File(made_file), Object::File(open_file)) = (&made.object, &open.object) else {
         return false;
     };
-    let name = |path: &[u8]| path.rsplit(|byte| *byte == b'/').next().map(<[u8]>::to_vec);
     made.actor.tid == open.actor.tid
         && made.actor.start == open.actor.start
         && made_file.key.dev == open_file.key.dev
-        && name(&made_file.path_inside) == name(&open_file.path_seen)
+        && last_name(&made_file.path_inside) == last_name(&open_file.path_seen)
 }

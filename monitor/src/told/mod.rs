@@ -18,7 +18,7 @@ use tokio::io::unix::AsyncFd;
 
 use self::access::{at, changed, mounted};
 use self::action::{actions, makes, maybe_opened};
-use crate::access::{Access, Actor, Object, TargetId};
+use crate::access::{Access, Actor, Object, TargetId, last_name};
 use crate::clock;
 use crate::decode::Decoded;
 use crate::kernel::Kernel;
@@ -265,8 +265,4 @@ fn lately(time: u64) -> u64 {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn last_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use monitor_abi::watch::{WATCH_SELF, WATCH_TREE};
-use rustix::fs::{Dir, FileType, OFlags, fstat};
+use monitor_abi::watch::WATCH_SELF;
+use rustix::fs::{FileType, OFlags, fstat};
 
 use super::notice::{Interest, Notice};
 use super::plan::{Plan, State};
@@ -17,9 +17,6 @@ use crate::kernel::listen::Mark;
 use crate::kernel::{Kernel, LoadError};
 use crate::node::Root;
 use crate::node::root::canonical;
-
-/// Sockets of one directory that are known by their object; more are still seen through the directory.
-const SOCKETS_MAX: usize = 1024;
 
 pub(super) struct Arming<'a> {
     pub kernel: &'a mut Kernel,
@@ -67,7 +64,7 @@ impl Arming<'_> {
     }
 
     /// Watches these objects for themselves.
-    fn known(&mut self, path: &Path, fd: OwnedFd, keys: Vec<ObjectKey>) -> State {
+    pub(super) fn known(&mut self, path: &Path, fd: OwnedFd, keys: Vec<ObjectKey>) -> State {
         if keys.is_empty() {
             return not_seen();
         }
@@ -81,78 +78,8 @@ impl Arming<'_> {
         State::Armed
     }
 
-    pub fn socket(&mut self, path: &Path) -> Result<State, LoadError> {
-        let opened = match self.look(path)? {
-            Ok(fd) => fd,
-            Err(state) => return Ok(state),
-        };
-        if let Some(state) = wrong_type(&opened, FileType::Socket, "a socket") {
-            return Ok(state);
-        }
-        // A socket cannot be opened, but the attempt gets as far as the hook; after a system call there is no trace of it,
-        // except of an open that asks for the path only.
-        let (_, mut keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        if keys.is_empty() {
-            keys = self.touch(path, OFlags::PATH)?.1;
-        }
-        Ok(self.known(path, opened, keys))
-    }
-
-    /// The sockets in a directory that fit a pattern, and those that will be made there.
-    pub fn sockets(&mut self, base: &Path, pattern: &Pattern) -> Result<State, LoadError> {
-        let opened = match self.look(base)? {
-            Ok(fd) => fd,
-            Err(state) => return Ok(state),
-        };
-        if let Some(state) = wrong_type(&opened, FileType::Directory, "a directory") {
-            return Ok(state);
-        }
-        let (dir, keys) = self.touch(base, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let dir = match dir {
-            Ok(dir) if !keys.is_empty() => dir,
-            Ok(_) => return Ok(not_seen()),
-            Err(error) => return Ok(State::Waiting(error.to_string())),
-        };
-        for key in &keys {
-            self.plan.object(*key, self.id, WATCH_TREE);
-            self.plan.paths.entry(*key).or_insert_with(|| base.to_owned());
-        }
-        self.listen(&dir, base, Mark::Tree { target: self.id, depth: 0 });
-        let entries = Dir::read_from(&dir).map_err(io::Error::from);
-        self.plan.notices.push(Notice { fd: dir, interest: Interest::Any, keeps: keys });
-        match entries {
-            Ok(entries) => {
-                for entry in entries.flatten().take(SOCKETS_MAX) {
-                    let name = OsStr::from_bytes(entry.file_name().to_bytes());
-                    if pattern.fits(Path::new(name)) {
-                        self.one_socket(&base.join(name))?;
-                    }
-                }
-                Ok(State::Armed)
-            }
-            Err(error) => Ok(State::Waiting(error.to_string())),
-        }
-    }
-
-    /// By its object, so that another name of it is known. What is none or gone by now is no target.
-    fn one_socket(&mut self, path: &Path) -> Result<(), LoadError> {
-        let (Ok(fd), mut keys) = self.touch(path, OFlags::PATH | OFlags::NOFOLLOW)? else { return Ok(()) };
-        if !matches!(kind(&fd), Ok(FileType::Socket)) {
-            return Ok(());
-        }
-        if keys.is_empty() {
-            keys = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?.1;
-        }
-        for key in &keys {
-            self.plan.object(*key, self.id, WATCH_SELF);
-            self.plan.paths.entry(*key).or_insert_with(|| path.to_owned());
-        }
-        self.plan.id(&fd, &keys);
-        Ok(())
-    }
-
     /// What has the path now; its name is watched from then on, whatever has it.
-    fn look(&mut self, path: &Path) -> Result<Result<OwnedFd, State>, LoadError> {
+    pub(super) fn look(&mut self, path: &Path) -> Result<Result<OwnedFd, State>, LoadError> {
         self.keep_place(path)?;
         let opened = match self.root.open(path, OFlags::PATH) {
             Ok(fd) => fd,
@@ -240,7 +167,7 @@ pub(super) fn kind(fd: &OwnedFd) -> io::Result<FileType> {
     Ok(FileType::from_raw_mode(fstat(fd)?.st_mode))
 }
 
-fn wrong_type(fd: &OwnedFd, wanted: FileType, name: &str) -> Option<State> {
+pub(super) fn wrong_type(fd: &OwnedFd, wanted: FileType, name: &str) -> Option<State> {
     let found = match kind(fd) {
         Ok(found) => found,
         Err(error) => return Some(State::Waiting(error.to_string())),

@@ -7,6 +7,7 @@ mod owner;
 mod place;
 mod plan;
 mod prove;
+mod socket;
 mod targets;
 mod tree;
 

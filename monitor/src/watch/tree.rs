@@ -37,17 +37,10 @@ struct Walk<'a> {
 impl Arming<'_> {
     /// A directory and everything in it, or what fits a pattern.
     pub(super) fn tree(&mut self, base: &Path, pattern: Option<&Pattern>) -> Result<State, LoadError> {
-        let (fd, keys) = self.touch(base, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        let dir = match fd {
-            Ok(fd) if !keys.is_empty() => fd,
-            Ok(_) => return Ok(not_seen()),
-            Err(error) => return Ok(State::Waiting(error.to_string())),
+        let (dir, keys) = match self.base(base)? {
+            Ok(found) => found,
+            Err(state) => return Ok(state),
         };
-        for key in &keys {
-            self.plan.object(*key, self.id, WATCH_TREE);
-            self.plan.paths.entry(*key).or_insert_with(|| base.to_owned());
-        }
-        self.plan.id(&dir, &keys);
         let mut walk =
             Walk { base, pattern, room: FILES_MAX, others: FILES_MAX, directories: DIRECTORIES_MAX };
         let depth = pattern.map_or(TREE_DEPTH, Pattern::depth);
@@ -56,6 +49,25 @@ impl Arming<'_> {
             tracing::warn!(path = %base.display(), limit = FILES_MAX, "too many files to know each by its object");
         }
         Ok(State::Armed)
+    }
+
+    /// The directory of a target itself.
+    pub(super) fn base(
+        &mut self,
+        base: &Path,
+    ) -> Result<Result<(OwnedFd, Vec<ObjectKey>), State>, LoadError> {
+        let (fd, keys) = self.touch(base, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let dir = match fd {
+            Ok(fd) if !keys.is_empty() => fd,
+            Ok(_) => return Ok(Err(not_seen())),
+            Err(error) => return Ok(Err(State::Waiting(error.to_string()))),
+        };
+        for key in &keys {
+            self.plan.object(*key, self.id, WATCH_TREE);
+            self.plan.paths.entry(*key).or_insert_with(|| base.to_owned());
+        }
+        self.plan.id(&dir, &keys);
+        Ok(Ok((dir, keys)))
     }
 
     /// Links are followed: what they lead to is what is read through them.
