@@ -51,8 +51,9 @@ struct Row(Vec<String>);
 
 impl Row {
     fn all(output: &str) -> impl Iterator<Item = Self> {
-        let rows = output.lines().filter_map(|line| line.strip_prefix("bench:\t"));
-        rows.map(|row| Self(row.split('\t').map(str::to_owned).collect()))
+        // A guest's console has words of the firmware before the first.
+        let rows = output.lines().filter_map(|line| line.split_once("bench:\t"));
+        rows.map(|(_, row)| Self(row.trim_end().split('\t').map(str::to_owned).collect()))
     }
 }
 
