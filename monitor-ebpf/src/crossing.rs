@@ -6,7 +6,7 @@ use monitor_abi::watch::{TREE_DEPTH, WATCH_TREE};
 
 use crate::matching::{self, Match};
 use crate::news;
-use crate::reader::{Kernel, Probe, Reader, address, container, untyped};
+use crate::reader::{Kernel, Probe, Reader, address, container, sealed, untyped};
 
 /// Names and mounts that are gone up by.
 const STEPS: u32 = 2 * TREE_DEPTH;
@@ -14,7 +14,8 @@ const STEPS: u32 = 2 * TREE_DEPTH;
 /// The target of a file by the directories above it and above its mounts.
 #[inline(always)]
 pub fn find(file: Kernel, dentry: Kernel) -> Option<Match> {
-    if !news::has_mounts() {
+    // What is beneath a mount is found by its place inside another structure, which types do not lead to.
+    if !news::has_mounts() || sealed() {
         return None;
     }
     Match::of_word(cross_mounts(Probe::read(file, Field::FileMnt), untyped(dentry)))
@@ -42,12 +43,12 @@ fn cross(mnt: Kernel, dentry: Kernel) -> Option<Match> {
             {
                 return Some(Match::new(watch.target, depth, 0));
             }
-            if let Some(above) = matching::below(inode) {
+            if let Some(above) = matching::below::<Probe>(inode) {
                 return Some(Match::new(above.target(), depth, HEAD_ACROSS));
             }
         }
         let parent = Probe::pointer(child, Field::DentryParent);
-        if let Some(found) = matching::inside::<Probe>(child, parent, WATCH_TREE, depth) {
+        if let Some(found) = matching::in_directory::<Probe>(child, parent, WATCH_TREE, depth) {
             return Some(found);
         }
         if child != parent {

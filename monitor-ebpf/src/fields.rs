@@ -67,6 +67,8 @@ fields! {
     DentryInode = "dentry" ["d_inode"] Pointer("inode");
     DentrySb = "dentry" ["d_sb"] Pointer("super_block");
     DentryName = "dentry" ["d_name.name"] Pointer("");
+    DentryNameLength = "dentry" ["d_name.len"] Int(4);
+    DentryShortName = "dentry" ["d_iname", "d_shortname.string"] Bytes(32);
 
     VfsmountRoot = "vfsmount" ["mnt_root"] Pointer("dentry");
     VfsmountFlags = "vfsmount" ["mnt_flags"] Int(4);

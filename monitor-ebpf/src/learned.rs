@@ -4,11 +4,11 @@
 use crate::maps::LEARNED;
 use crate::matching::{self, Match};
 use crate::news;
-use crate::reader::{Kernel, Probe};
+use crate::reader::{Kernel, Reader};
 
 #[inline(always)]
-pub fn learn(inode: Kernel, target: u32) {
-    let key = matching::key::<Probe>(inode);
+pub fn learn<R: Reader>(inode: Kernel, target: u32) {
+    let key = matching::key::<R>(inode);
     if key.ino == 0 {
         return;
     }
@@ -18,11 +18,11 @@ pub fn learn(inode: Kernel, target: u32) {
 }
 
 #[inline(always)]
-pub fn find(inode: Kernel) -> Option<Match> {
+pub fn find<R: Reader>(inode: Kernel) -> Option<Match> {
     if !news::has_learned() {
         return None;
     }
     // SAFETY: the map's values are replaced as a whole.
-    let target = unsafe { LEARNED.get(matching::key::<Probe>(inode)) }.copied()?;
+    let target = unsafe { LEARNED.get(matching::key::<R>(inode)) }.copied()?;
     Some(Match::new(target, 0, 0))
 }

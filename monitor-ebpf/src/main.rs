@@ -1,6 +1,6 @@
 //! bypassd's kernel programs. An access takes this way through the modules:
 //! `hooks` (where the kernel calls us) → `matching` (is the object watched?) → `capture` (who is it?) → `ring`.
-#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
 
 #[cfg(target_arch = "bpf")]
 mod again;

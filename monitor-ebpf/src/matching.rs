@@ -1,6 +1,7 @@
 //! Is this object watched? Objects are compared as the kernel holds them, never by the path an actor named.
 
 use core::num::NonZeroU64;
+use core::ptr;
 
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_abi::fields::Field;
@@ -11,8 +12,9 @@ use monitor_abi::watch::{
     device_bit, filter_slot,
 };
 
+use crate::capture::inside;
 use crate::maps::{ANCESTORS, GATE, NAMES, OBJECTS, PORTS};
-use crate::reader::{Kernel, Probe, Reader};
+use crate::reader::{Kernel, Probe, Reader, sealed};
 
 /// The inode as a map key.
 #[inline(always)]
@@ -158,28 +160,28 @@ fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Ma
 
 /// The target below a directory: one of those, where there are more.
 #[inline(always)]
-pub fn below(inode: Kernel) -> Option<Match> {
+pub fn below<R: Reader>(inode: Kernel) -> Option<Match> {
     // SAFETY: as in `lookup`.
-    let target = unsafe { ANCESTORS.get(key::<Probe>(inode)) }.copied()?;
+    let target = unsafe { ANCESTORS.get(key::<R>(inode)) }.copied()?;
     Some(Match::new(target, 0, HEAD_ANCESTOR))
 }
 
 /// The target of a socket in the file system: by inode, else by its name or its directory, so that a socket made anew is still watched.
 #[inline(always)]
-pub fn socket(inode: Kernel, dentry: Kernel) -> Option<Match> {
-    if let Some(watch) = lookup(&key::<Probe>(inode))
+pub fn socket<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
+    if let Some(watch) = lookup(&key::<R>(inode))
         && watch.flags & WATCH_SELF != 0
     {
         return Some(Match::new(watch.target, 0, 0));
     }
-    inside::<Probe>(dentry, Probe::pointer(dentry, Field::DentryParent), WATCH_TREE, 0)
+    in_directory::<R>(dentry, R::pointer(dentry, Field::DentryParent), WATCH_TREE, 0)
 }
 
 /// The target of `child` through its parent directory: a watched name, else a watched tree (with `WATCH_TREE` in `flags`). The
 /// name comes first because it says more: it may be another target's inside the tree.
 /// `depth` is how many names lie below `child`.
 #[inline(always)]
-pub fn inside<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
+pub fn in_directory<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
     let dir = key::<R>(R::pointer(parent, Field::DentryInode));
     through(lookup(&dir)?, dir, child, flags, depth)
 }
@@ -194,16 +196,23 @@ fn through(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) 
     (watch.flags & flags != 0).then_some(Match::new(watch.target, depth + 1, 0))
 }
 
+/// Where names are read from their entries alone, those that are too long for that match nothing.
 #[inline(never)]
 fn name(dir: ObjectKey, child: Kernel) -> Option<u32> {
     let mut key = NameKey { dir, name: [0; NAME_MAX] };
-    let text = Probe::pointer(child, Field::DentryName);
-    // SAFETY: the destination is NAME_MAX bytes long; the helper checks the source. A name that is cut differs from
-    // every key, because keys leave room for the terminator and the helper always writes one.
-    let length =
-        unsafe { bpf_probe_read_kernel_str(key.name.as_mut_ptr().cast(), NAME_MAX as u32, text.cast()) };
-    if length <= 1 {
-        return None;
+    let place = key.name.as_mut_ptr();
+    if sealed() {
+        let name = inside::short_name(child)?;
+        // SAFETY: the key has room for it, and any bytes are a name.
+        unsafe { ptr::write_unaligned(place.cast(), name.words) };
+    } else {
+        let text = Probe::pointer(child, Field::DentryName);
+        // SAFETY: the destination is NAME_MAX bytes long; the helper checks the source. A name that is cut differs from
+        // every key, because keys leave room for the terminator and the helper always writes one.
+        let length = unsafe { bpf_probe_read_kernel_str(place.cast(), NAME_MAX as u32, text.cast()) };
+        if length <= 1 {
+            return None;
+        }
     }
     // SAFETY: as in `lookup`.
     unsafe { NAMES.get(&key) }.copied()

@@ -1,6 +1,6 @@
 //! The daemon's own accesses: never events, but its way to learn what the hooks see.
 
-use aya_ebpf::helpers::{bpf_get_current_pid_tgid, bpf_get_current_task};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::{Namespaces, Own, PROBE_KEYS};
 use monitor_abi::watch::ObjectKey;
@@ -8,7 +8,7 @@ use monitor_abi::watch::ObjectKey;
 use crate::capture::ancestors::parent;
 use crate::capture::task;
 use crate::maps::{GATE, OWN, PROBE};
-use crate::reader::{Kernel, Probe, Reader};
+use crate::reader::{Kernel, Probe, Reader, with_reader};
 
 /// Called by the daemon itself, in its own context: notes who it is, and opens or closes the gate for its probes.
 ///
@@ -23,8 +23,8 @@ pub fn announce(armed: bool) {
                 start: start(),
                 tgid: (id >> 32) as u32,
                 pad: 0,
-                own: task::namespaces(current()),
-                node: node(),
+                own: with_reader!(namespaces()),
+                node: with_reader!(node()),
             };
         }
     }
@@ -53,7 +53,7 @@ pub fn is_own() -> bool {
 #[inline(always)]
 pub fn is_in_node_mounts(task: Kernel) -> bool {
     let Some(own) = OWN.get(0) else { return false };
-    own.node.mnt == task::namespaces(task).mnt
+    own.node.mnt == task::namespaces::<Probe>(task).mnt
 }
 
 /// Whether the daemon waits to hear what this hook sees of the current thread.
@@ -83,27 +83,31 @@ pub fn answer(hook: u32, key: ObjectKey, port: u16) {
 
 #[inline(always)]
 pub fn start() -> u64 {
-    Probe::read(Probe::pointer(current(), Field::TaskLeader), Field::TaskStart)
+    with_reader!(started())
+}
+
+#[inline(always)]
+fn started<R: Reader>() -> u64 {
+    R::read(R::pointer(R::current(), Field::TaskLeader), Field::TaskStart)
+}
+
+#[inline(always)]
+fn namespaces<R: Reader>() -> Namespaces {
+    task::namespaces::<R>(R::current())
 }
 
 /// The namespaces of process 1, which every process descends from. Asked of the kernel, because /proc/1/ns needs a
 /// privilege the daemon may lack and shows a container's process 1 without `hostPID`.
 #[inline(always)]
-fn node() -> Namespaces {
+fn node<R: Reader>() -> Namespaces {
     /// Far more than a daemon has ancestors.
     const DEPTH: usize = 64;
-    let mut task = current();
+    let mut task = R::current();
     for _ in 0..DEPTH {
-        if Probe::read::<u32>(task, Field::TaskTgid) == 1 {
-            return task::namespaces(task);
+        if R::read::<u32>(task, Field::TaskTgid) == 1 {
+            return task::namespaces::<R>(task);
         }
-        task = parent(task);
+        task = parent::<R>(task);
     }
     Namespaces::default()
-}
-
-#[inline(always)]
-fn current() -> Kernel {
-    // SAFETY: the helper only returns an address.
-    unsafe { bpf_get_current_task() as Kernel }
 }

@@ -4,10 +4,11 @@
 //! the only way that works under lockdown=confidentiality. It needs a pointer the verifier knows the type of, which
 //! fentry and BTF tracepoints hand out. [`Probe`] works on any address.
 
+use core::arch::asm;
 use core::mem::MaybeUninit;
 use core::ptr;
 
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel};
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel};
 use monitor_abi::fields::{ABSENT, Field};
 
 /// Address of a kernel structure.
@@ -44,6 +45,18 @@ pub fn typed_task() -> Option<Kernel> {
     is_there.then(|| unsafe { bpf_get_current_task_btf() } as Kernel)
 }
 
+/// Whether the kernel refuses programs that read its memory at any address, as under lockdown=confidentiality; found out by the
+/// daemon. Then only [`Typed`] reads anything.
+#[unsafe(no_mangle)]
+static SEALED: u8 = 0;
+
+/// VERIFIER: the value is frozen, so the verifier does not look at the calls that it rules out.
+#[inline(always)]
+pub fn sealed() -> bool {
+    // SAFETY: as in `offset`.
+    (unsafe { ptr::read_volatile(&raw const SEALED) }) != 0
+}
+
 /// The address of a member.
 #[inline(always)]
 pub fn address(base: Kernel, field: Field) -> Kernel {
@@ -63,6 +76,18 @@ pub fn untyped(pointer: Kernel) -> u64 {
 }
 
 pub trait Reader {
+    /// Whether it reads at addresses that were computed or kept as numbers.
+    const ANYWHERE: bool;
+
+    /// Whether nothing else reads anything: see [`sealed`]. Programs that read anywhere are not loaded there.
+    #[inline(always)]
+    fn sealed() -> bool {
+        !Self::ANYWHERE && sealed()
+    }
+
+    /// The current task.
+    fn current() -> Kernel;
+
     /// The member's value; zero when it cannot be read or `base` is null.
     fn read<T: Copy + Default>(base: Kernel, field: Field) -> T;
 
@@ -82,8 +107,16 @@ pub trait Reader {
 pub struct Typed;
 
 impl Reader for Typed {
+    const ANYWHERE: bool = false;
+
+    #[inline(always)]
+    fn current() -> Kernel {
+        typed_task().unwrap_or(ptr::null())
+    }
+
     #[inline(always)]
     fn read<T: Copy + Default>(base: Kernel, field: Field) -> T {
+        let base = opaque(base);
         // VERIFIER: 6.12 and later hand out `trusted_ptr_or_null_` and refuse arithmetic on it before a null check.
         if base.is_null() {
             return T::default();
@@ -94,9 +127,27 @@ impl Reader for Typed {
     }
 }
 
+/// VERIFIER: the same pointer, which the compiler does not know. Else it makes one check for null of two, and where the first found
+/// null goes on with a number; the verifier does not know that this cannot be, and refuses to load from a number.
+#[inline(always)]
+fn opaque(pointer: Kernel) -> Kernel {
+    let mut pointer = pointer;
+    // SAFETY: a register is set to itself. No instruction at all would leave two lines of the source at one, which the kernel refuses.
+    unsafe { asm!("{0} = {0}", inout(reg) pointer, options(nomem, nostack, preserves_flags)) };
+    pointer
+}
+
 pub struct Probe;
 
 impl Reader for Probe {
+    const ANYWHERE: bool = true;
+
+    #[inline(always)]
+    fn current() -> Kernel {
+        // SAFETY: the helper only returns an address.
+        unsafe { bpf_get_current_task() as Kernel }
+    }
+
     #[inline(always)]
     fn read<T: Copy + Default>(base: Kernel, field: Field) -> T {
         value(address(base, field))
@@ -109,7 +160,7 @@ impl Reader for Probe {
         let first = offsets.into_iter().fold(u32::MAX, u32::min);
         let last = offsets.into_iter().fold(0, u32::max);
         let length = last.wrapping_sub(first).wrapping_add(size_of::<u64>() as u32);
-        if length as usize > WINDOW {
+        if length as usize > WINDOW || sealed() {
             return fields.map(|field| Self::read(base, field));
         }
         // Not initialised, because the compiler would call a loop for that.
@@ -135,7 +186,23 @@ const WINDOW: usize = 64;
 #[inline(always)]
 pub fn value<T: Copy + Default>(address: Kernel) -> T {
     let mut value = T::default();
+    if sealed() {
+        return value;
+    }
     // SAFETY: the destination is as long as the helper is told.
     unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, address.cast()) };
     value
 }
+
+/// Calls a function that is generic over its [`Reader`] with the one that works.
+macro_rules! with_reader {
+    ($function:ident($($argument:expr),*)) => {
+        if $crate::reader::sealed() {
+            $function::<$crate::reader::Typed>($($argument),*)
+        } else {
+            $function::<$crate::reader::Probe>($($argument),*)
+        }
+    };
+}
+
+pub(crate) use with_reader;

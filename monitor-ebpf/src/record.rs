@@ -100,6 +100,10 @@ pub const HEAD_RECEIVED: u32 = 1 << 3;
 /// There is no actor: it happened in an interrupt.
 pub const HEAD_NO_ACTOR: u32 = 1 << 4;
 
+/// The kernel side could read nothing but numbers: names of the process and its ancestors are missing, and a path is that inside the
+/// file system.
+pub const HEAD_NUMBERS: u32 = 1 << 5;
+
 /// A file that was opened.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]

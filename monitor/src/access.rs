@@ -196,6 +196,17 @@ impl Access {
     }
 }
 
+impl Object {
+    /// The same without a path that nobody saw.
+    pub fn unseen(self) -> Self {
+        match self {
+            Self::Mount(mount) => Self::Mount(MountObject { path_seen: Vec::new(), ..mount }),
+            Self::UnixSocket(socket) => Self::UnixSocket(UnixObject { path_seen: Vec::new(), ..socket }),
+            Self::File(_) | Self::InetSocket(_) | Self::Process(_) => self,
+        }
+    }
+}
+
 /// The last name of a path.
 pub fn last_name(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()

@@ -10,10 +10,36 @@ pub enum Sight {
     Seen,
     /// The file and who it was, not where else it came from or went to.
     Partly,
+    /// Once the daemon has looked at the node again, some milliseconds after what comes first.
+    Late,
     NotSeen,
 }
 
-use Sight::{NotSeen, Partly, Seen};
+use Sight::{Late, NotSeen, Partly, Seen};
+
+/// Who looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum View {
+    Backend(Backend),
+    /// The `fentry` backend where the kernel lets programs read only what it knows the type of: lockdown=confidentiality.
+    Sealed,
+}
+
+impl View {
+    const ALL: [Self; 4] = [
+        Self::Backend(Backend::Fentry),
+        Self::Sealed,
+        Self::Backend(Backend::Kprobe),
+        Self::Backend(Backend::Syscall),
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Backend(backend) => backend.name(),
+            Self::Sealed => "lockdown",
+        }
+    }
+}
 
 /// A way to use a door.
 #[derive(Clone, Copy, Debug)]
@@ -23,42 +49,54 @@ pub struct Way {
     /// For people.
     pub name: &'static str,
     fentry: Sight,
+    sealed: Sight,
     kprobe: Sight,
     syscall: Sight,
 }
 
 impl Way {
-    pub const fn sight(&self, backend: Backend) -> Sight {
-        match backend {
-            Backend::Fentry => self.fentry,
-            Backend::Kprobe => self.kprobe,
-            Backend::Syscall => self.syscall,
+    pub const fn sight(&self, view: View) -> Sight {
+        match view {
+            View::Backend(Backend::Fentry) => self.fentry,
+            View::Backend(Backend::Kprobe) => self.kprobe,
+            View::Backend(Backend::Syscall) => self.syscall,
+            View::Sealed => self.sealed,
         }
+    }
+
+    /// No type leads to what the hooks look at until the daemon has looked.
+    const fn late_untyped(self) -> Self {
+        Self { sealed: Late, ..self }
+    }
+
+    /// What tells of it has no type that leads there.
+    const fn untyped(self) -> Self {
+        Self { sealed: NotSeen, ..self }
     }
 }
 
 /// All backends see it.
 const fn all(id: &'static str, name: &'static str) -> Way {
-    Way { id, name, fentry: Seen, kprobe: Seen, syscall: Seen }
+    Way { id, name, fentry: Seen, sealed: Seen, kprobe: Seen, syscall: Seen }
 }
 
 /// fanotify tells of one place only.
 const fn one_place(id: &'static str, name: &'static str) -> Way {
-    Way { id, name, fentry: Seen, kprobe: Seen, syscall: Partly }
+    Way { syscall: Partly, ..all(id, name) }
 }
 
 /// Only what runs inside the kernel's functions sees it.
 const fn inside(id: &'static str, name: &'static str) -> Way {
-    Way { id, name, fentry: Seen, kprobe: Seen, syscall: NotSeen }
+    Way { syscall: NotSeen, ..all(id, name) }
 }
 
 /// Only what runs at the end of a function or of a system call sees it.
 const fn ends(id: &'static str, name: &'static str) -> Way {
-    Way { id, name, fentry: Seen, kprobe: NotSeen, syscall: Seen }
+    Way { kprobe: NotSeen, ..all(id, name) }
 }
 
 const fn nobody(id: &'static str, name: &'static str) -> Way {
-    Way { id, name, fentry: NotSeen, kprobe: NotSeen, syscall: NotSeen }
+    Way { id, name, fentry: NotSeen, sealed: NotSeen, kprobe: NotSeen, syscall: NotSeen }
 }
 
 pub const WAYS: &[Way] = &[
@@ -101,13 +139,13 @@ pub const WAYS: &[Way] = &[
     all("change.setxattr", "setxattr"),
     one_place("change.ancestor_rename", "rename a directory above"),
     all("mount.tmpfs", "mount over the directory"),
-    all("mount.tmpfs_write", "write right after a mount over the directory"),
+    all("mount.tmpfs_write", "write right after a mount over the directory").late_untyped(),
     all("mount.bind", "bind mount over the directory"),
     all("mount.bind_file", "bind mount over a file"),
     all("mount.ancestor", "mount over a directory above"),
     all("mount.move_mount", "fsmount and move_mount over the directory"),
     all("mount.open_tree", "open_tree and move_mount over the directory"),
-    all("mount.umount", "end of a mount over the directory"),
+    all("mount.umount", "end of a mount over the directory").untyped(),
     all("unix.stream", "connect to a unix socket"),
     all("unix.nonblocking", "connect without waiting"),
     all("unix.symlink", "through a symbolic link"),
@@ -118,10 +156,10 @@ pub const WAYS: &[Way] = &[
     all("unix.proc_fd", "through /proc/self/fd of a descriptor that only names the socket"),
     all("unix.uring", "io_uring"),
     all("unix.uring_poll", "io_uring, by the poller in the kernel"),
-    ends("unix.refused", "nobody listens"),
-    ends("unix.forbidden", "no permission for the socket"),
-    inside("unix.handed_over", "a connection that another process hands over"),
-    inside("unix.stolen", "a connection that is taken with pidfd_getfd"),
+    ends("unix.refused", "nobody listens").untyped(),
+    ends("unix.forbidden", "no permission for the socket").untyped(),
+    inside("unix.handed_over", "a connection that another process hands over").untyped(),
+    inside("unix.stolen", "a connection that is taken with pidfd_getfd").untyped(),
     all("tcp.connect", "connect"),
     all("tcp.refused", "nobody listens"),
     all("tcp.nonblocking", "connect without waiting"),
@@ -135,24 +173,24 @@ pub const WAYS: &[Way] = &[
 ];
 
 /// The table, for a terminal and for documents: one line a way.
-pub fn table(running: Option<Backend>) -> String {
+pub fn table(running: Option<View>) -> String {
     let mut text = String::new();
-    let head = |backend: Backend| match running {
-        Some(running) if running == backend => format!("[{backend}]"),
-        _ => backend.to_string(),
-    };
-    let mut line = |id: &str, columns: [&str; 3], name: &str| {
-        let [fentry, kprobe, syscall] = columns;
+    let heads = View::ALL.map(|view| match running {
+        Some(running) if running == view => format!("[{}]", view.name()),
+        _ => view.name().to_owned(),
+    });
+    let mut line = |id: &str, columns: [&str; 4], name: &str| {
+        let [fentry, sealed, kprobe, syscall] = columns;
         // Writing to a String cannot fail.
-        let line = format!("{id:<24}  {fentry:<8}  {kprobe:<8}  {syscall:<9}  {name}");
+        let line = format!("{id:<24}  {fentry:<8}  {sealed:<10}  {kprobe:<8}  {syscall:<9}  {name}");
         let _infallible = writeln!(text, "{}", line.trim_end());
     };
-    let heads = [Backend::Fentry, Backend::Kprobe, Backend::Syscall].map(head);
     line("way", heads.each_ref().map(String::as_str), "");
     for way in WAYS {
-        let columns = [way.fentry, way.kprobe, way.syscall].map(|sight| match sight {
+        let columns = View::ALL.map(|view| match way.sight(view) {
             Seen => "seen",
             Partly => "partly",
+            Late => "late",
             NotSeen => "not seen",
         });
         line(way.id, columns, way.name);
@@ -160,10 +198,12 @@ pub fn table(running: Option<Backend>) -> String {
     text
 }
 
-/// What a backend does not see, by subject, in sentences.
-pub fn gaps(backend: Backend) -> Vec<String> {
+/// What is not seen, by subject, in sentences.
+pub fn gaps(view: View) -> Vec<String> {
+    let best = View::Backend(Backend::Fentry);
     let mut gaps: Vec<(&str, Vec<&str>)> = Vec::new();
-    for way in WAYS.iter().filter(|way| way.sight(backend) == NotSeen && way.sight(Backend::Fentry) == Seen) {
+    let is_gap = |way: &&Way| matches!(way.sight(view), NotSeen | Late) && way.sight(best) == Seen;
+    for way in WAYS.iter().filter(is_gap) {
         let subject = way.id.split('.').next().unwrap_or_default();
         match gaps.iter_mut().find(|(known, _)| *known == subject) {
             Some((_, names)) => names.push(way.name),
@@ -172,7 +212,7 @@ pub fn gaps(backend: Backend) -> Vec<String> {
     }
     let mut gaps: Vec<_> =
         gaps.into_iter().map(|(subject, names)| format!("{subject}: {}", names.join(", "))).collect();
-    if WAYS.iter().any(|way| way.sight(backend) == Partly) {
+    if WAYS.iter().any(|way| way.sight(view) == Partly) {
         gaps.push("where outside of the target something was renamed or linked from or to".to_owned());
     }
     gaps

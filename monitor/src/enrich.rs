@@ -22,7 +22,8 @@ pub fn facts(
     node: Namespaces,
     node_addresses: &[IpAddr],
 ) -> Facts {
-    let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, errors } = decoded;
+    let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, unnamed: _, errors } =
+        decoded;
     let Access { object, actor, .. } = access;
     let plan = keeper.plan();
     let on_node = actor.mnt_ns == node.mnt;

@@ -8,15 +8,18 @@
 
 pub mod ancestors;
 mod args;
+pub mod inside;
 pub mod path;
 pub mod scratch;
 pub mod task;
 
-use aya_ebpf::helpers::bpf_get_current_task;
+use core::ptr;
+
 use monitor_abi::counters::Counter;
 use monitor_abi::fields::Field;
 use monitor_abi::record::{
-    Actor, HEAD_NO_ACTOR, SECTION_CWD, SECTION_EXE, SECTION_OBJECT, TAG_DOER, TARGET_NONE,
+    Actor, HEAD_NO_ACTOR, HEAD_NUMBERS, SECTION_CWD, SECTION_EXE, SECTION_OBJECT, SECTION_OTHER, TAG_DOER,
+    TARGET_NONE,
 };
 
 use self::scratch::{Record, Scratch};
@@ -24,7 +27,7 @@ use crate::again::{self, Same};
 use crate::maps::count;
 use crate::matching::Match;
 use crate::own;
-use crate::reader::{Kernel, Probe, Reader};
+use crate::reader::{Kernel, Probe, Reader, Typed};
 use crate::ring;
 
 /// What a hook found.
@@ -32,24 +35,61 @@ pub struct Found {
     pub tag: u32,
     pub matched: Match,
     pub same: Same,
-    /// The object's place in the file system; null when it has none.
+    /// The object's.
+    pub place: Place,
+    /// Where it comes from or goes to.
+    pub other: Place,
+}
+
+/// A place in the file system; null where there is none. Without a mount it is one inside its file system.
+#[derive(Clone, Copy)]
+pub struct Place {
     pub mnt: Kernel,
     pub dentry: Kernel,
 }
 
-/// Describes the access and hands it over; `fill` writes the object where it belongs in the record.
-#[inline(always)]
-pub fn access<T>(hook: impl Into<u32>, found: &Found, fill: impl FnOnce(&mut T)) {
-    access_with(hook, found, fill, |_, _| {});
+impl Place {
+    pub const NONE: Self = Self::inside(ptr::null());
+
+    #[inline(always)]
+    pub const fn inside(dentry: Kernel) -> Self {
+        Self { mnt: ptr::null(), dentry }
+    }
+
+    #[inline(always)]
+    pub fn of_file<R: Reader>(file: Kernel) -> Self {
+        Self { mnt: R::pointer(file, Field::FileMnt), dentry: R::pointer(file, Field::FileDentry) }
+    }
+
+    #[inline(always)]
+    pub fn of_path<R: Reader>(path: Kernel) -> Self {
+        Self { mnt: R::pointer(path, Field::PathMnt), dentry: R::pointer(path, Field::PathDentry) }
+    }
+
+    /// VERIFIER: not in a closure of the hook, which the compiler would hand the pointers to in memory, where they lose their type.
+    #[inline(always)]
+    fn section<R: Reader>(self, hook: u32, scratch: &mut Scratch, kind: u16) {
+        if R::sealed() {
+            inside::section(scratch, kind, self.dentry);
+        } else {
+            path::section(hook, kind, self.mnt, self.dentry);
+        }
+    }
 }
 
-/// The same with sections of its own, which `more` adds to the scratch space of the hook's number.
+/// Describes the access and hands it over; `fill` writes the object where it belongs in the record.
 #[inline(always)]
-pub fn access_with<T>(
+pub fn access<R: Reader, T>(hook: impl Into<u32>, found: &Found, fill: impl FnOnce(&mut T)) {
+    access_with::<R, T>(hook, found, fill, |_| {});
+}
+
+/// The same with sections of its own, which `more` adds.
+#[inline(always)]
+pub fn access_with<R: Reader, T>(
     hook: impl Into<u32>,
     found: &Found,
     fill: impl FnOnce(&mut T),
-    more: impl FnOnce(u32, &mut Scratch),
+    more: impl FnOnce(&mut Scratch),
 ) {
     let has_actor = found.matched.flags() & HEAD_NO_ACTOR == 0;
     if has_actor && own::is_own() {
@@ -70,15 +110,18 @@ pub fn access_with<T>(
         return;
     }
     fill(scratch.object());
-    if has_actor {
+    if has_actor && R::sealed() {
+        capture_numbers(scratch);
+    } else if has_actor {
         capture_process(hook);
     } else {
         scratch.head().actor = Actor::default();
     }
-    path::section(hook, SECTION_OBJECT, found.mnt, found.dentry);
-    more(hook, scratch);
+    found.place.section::<R>(hook, scratch, SECTION_OBJECT);
+    found.other.section::<R>(hook, scratch, SECTION_OTHER);
+    more(scratch);
     if has_actor {
-        ancestors::collect(hook);
+        ancestors::collect::<R>(hook);
     }
     ring::emit(scratch);
     scratch.end();
@@ -92,11 +135,21 @@ pub fn process(hook: u32, keep: impl FnOnce(&Record)) -> bool {
         return false;
     }
     capture_process(hook);
-    ancestors::collect(hook);
+    ancestors::collect::<Probe>(hook);
     scratch.finish();
     keep(&scratch.record);
     scratch.end();
     true
+}
+
+/// The current process without names: the daemon asks /proc for them.
+///
+/// VERIFIER: a function of its own for the stack it takes.
+#[inline(never)]
+fn capture_numbers(scratch: &mut Scratch) -> u32 {
+    scratch.head().flags |= HEAD_NUMBERS;
+    task::describe::<Typed>(scratch, Typed::current());
+    0
 }
 
 /// The current process, without its ancestors.
@@ -104,16 +157,10 @@ pub fn process(hook: u32, keep: impl FnOnce(&Record)) -> bool {
 #[inline(never)]
 pub extern "C" fn capture_process(hook: u32) -> u32 {
     let Some(scratch) = Scratch::of(hook) else { return 0 };
-    // SAFETY: the helper only returns an address.
-    let task = unsafe { bpf_get_current_task() } as Kernel;
-    task::describe(scratch, task);
-    let exe = task::exe(task);
-    path::section(
-        hook,
-        SECTION_EXE,
-        Probe::pointer(exe, Field::FileMnt),
-        Probe::pointer(exe, Field::FileDentry),
-    );
+    let task = Probe::current();
+    task::describe::<Probe>(scratch, task);
+    let exe = task::exe::<Probe>(task);
+    Place::of_file::<Probe>(exe).section::<Probe>(hook, scratch, SECTION_EXE);
     args::collect(scratch, task);
     let fs = Probe::pointer(task, Field::TaskFs);
     path::section(

@@ -10,7 +10,7 @@ use monitor_abi::record::{
 
 use crate::maps::SCRATCH;
 use crate::matching::Match;
-use crate::reader::Kernel;
+use crate::reader::{Kernel, sealed};
 
 const SECTIONS: usize = size_of::<Head>() + OBJECT_MAX;
 
@@ -154,7 +154,7 @@ impl Scratch {
     /// Appends a kernel string with its terminator, cut to a name's length. `false` when there is no room left.
     #[inline(always)]
     pub fn push_name(&mut self, name: Kernel) -> bool {
-        let Some(place) = self.place() else { return false };
+        let Some(place) = self.place().filter(|_| !sealed()) else { return false };
         // SAFETY: `place` leaves room for a name; the helper checks the source.
         let length = unsafe { bpf_probe_read_kernel_str(place.cast(), COMPONENT_MAX as u32, name.cast()) };
         if length > 0 {
@@ -176,7 +176,7 @@ impl Scratch {
 
     #[inline(always)]
     fn push_user_name(&mut self, name: u64) {
-        let Some(place) = self.place() else { return };
+        let Some(place) = self.place().filter(|_| !sealed()) else { return };
         // SAFETY: as for a kernel string.
         let length = unsafe { bpf_probe_read_user_str(place.cast(), COMPONENT_MAX as u32, name as *const _) };
         if length > 0 {
@@ -217,6 +217,22 @@ impl Scratch {
         unsafe { ptr::write_unaligned(place.cast::<T>(), *value) };
         self.used = self.used().wrapping_add(size_of::<T>() as u32);
         true
+    }
+
+    /// Appends the first bytes of a structure.
+    #[inline(always)]
+    pub fn push_part<T: Copy>(&mut self, value: &T, length: u32) {
+        let used = self.used();
+        if self.push(value) {
+            self.used = used.wrapping_add(length);
+        }
+    }
+
+    /// Takes the section back that began at `start`, and marks the record.
+    #[inline(always)]
+    pub fn take_back(&mut self, start: u32) {
+        self.used = start;
+        self.truncated();
     }
 
     /// Where the next bytes go: at least `SLACK` bytes of room, or `None` and the record is marked.

@@ -7,37 +7,37 @@ use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, 
 
 use super::scratch::Scratch;
 use crate::matching;
-use crate::reader::{Kernel, Probe, Reader, address, has, value};
+use crate::reader::{Kernel, Reader, address, has};
 
 #[inline(always)]
-pub fn describe(scratch: &mut Scratch, task: Kernel) {
+pub fn describe<R: Reader>(scratch: &mut Scratch, task: Kernel) {
     let id = bpf_get_current_pid_tgid();
-    let cred = Probe::pointer(task, Field::TaskCred);
-    let inode = Probe::pointer(exe(task), Field::FileInode);
-    let key = matching::key::<Probe>(inode);
-    let namespaces = namespaces(task);
+    let cred = R::pointer(task, Field::TaskCred);
+    let inode = R::pointer(exe::<R>(task), Field::FileInode);
+    let key = matching::key::<R>(inode);
+    let namespaces = namespaces::<R>(task);
     let actor = &mut scratch.head().actor;
-    actor.start = Probe::read(Probe::pointer(task, Field::TaskLeader), Field::TaskStart);
-    actor.caps_effective = Probe::read(cred, Field::CredCapEffective);
+    actor.start = R::read(R::pointer(task, Field::TaskLeader), Field::TaskStart);
+    actor.caps_effective = R::read(cred, Field::CredCapEffective);
     actor.cgroup_id = 0;
     actor.exe_ino = key.ino;
     actor.exe_dev = key.dev;
-    actor.flags = exe_flags(task, inode);
-    if Probe::read::<u32>(task, Field::TaskPtrace) != 0 {
+    actor.flags = exe_flags::<R>(task, inode);
+    if R::read::<u32>(task, Field::TaskPtrace) != 0 {
         actor.flags |= ACTOR_TRACED;
     }
     actor.tgid = (id >> 32) as u32;
     actor.tid = id as u32;
-    actor.uid = Probe::read(cred, Field::CredUid);
-    actor.euid = Probe::read(cred, Field::CredEuid);
-    actor.gid = Probe::read(cred, Field::CredGid);
-    actor.egid = Probe::read(cred, Field::CredEgid);
+    actor.uid = R::read(cred, Field::CredUid);
+    actor.euid = R::read(cred, Field::CredEuid);
+    actor.gid = R::read(cred, Field::CredGid);
+    actor.egid = R::read(cred, Field::CredEgid);
     actor.auid = u32::MAX;
     actor.session = u32::MAX;
     if has(Field::TaskLoginuid) && has(Field::TaskSessionid) {
         actor.flags |= ACTOR_HAS_AUDIT;
-        actor.auid = Probe::read(task, Field::TaskLoginuid);
-        actor.session = Probe::read(task, Field::TaskSessionid);
+        actor.auid = R::read(task, Field::TaskLoginuid);
+        actor.session = R::read(task, Field::TaskSessionid);
     }
     if has(Field::CssSetCgroup) {
         actor.flags |= ACTOR_HAS_CGROUP;
@@ -46,20 +46,20 @@ pub fn describe(scratch: &mut Scratch, task: Kernel) {
     actor.pid_ns = namespaces.pid;
     actor.net_ns = namespaces.net;
     actor.pad = 0;
-    actor.comm = value(address(task, Field::TaskComm));
+    actor.comm = R::read(task, Field::TaskComm);
 }
 
 /// The file a process runs; null for a kernel thread.
 #[inline(always)]
-pub fn exe(task: Kernel) -> Kernel {
-    Probe::pointer(Probe::pointer(task, Field::TaskMm), Field::MmExeFile)
+pub fn exe<R: Reader>(task: Kernel) -> Kernel {
+    R::pointer(R::pointer(task, Field::TaskMm), Field::MmExeFile)
 }
 
 #[inline(always)]
-pub fn exe_flags(task: Kernel, inode: Kernel) -> u32 {
-    if Probe::pointer(task, Field::TaskMm).is_null() {
+pub fn exe_flags<R: Reader>(task: Kernel, inode: Kernel) -> u32 {
+    if R::pointer(task, Field::TaskMm).is_null() {
         ACTOR_NO_MM
-    } else if Probe::read::<u32>(inode, Field::InodeNlink) == 0 {
+    } else if R::read::<u32>(inode, Field::InodeNlink) == 0 {
         ACTOR_EXE_DELETED
     } else {
         0
@@ -68,34 +68,39 @@ pub fn exe_flags(task: Kernel, inode: Kernel) -> u32 {
 
 /// The process id in the initial namespace.
 #[inline(always)]
-pub fn number(pid: Kernel) -> u32 {
+pub fn number<R: Reader>(pid: Kernel) -> u32 {
     if pid.is_null() {
         return 0;
     }
-    Probe::read(address(pid, Field::PidNumbers), Field::UpidNr)
+    R::read(address(pid, Field::PidNumbers), Field::UpidNr)
 }
 
 #[inline(always)]
-pub fn namespaces(task: Kernel) -> Namespaces {
-    let proxy = Probe::pointer(task, Field::TaskNsproxy);
+pub fn namespaces<R: Reader>(task: Kernel) -> Namespaces {
+    let proxy = R::pointer(task, Field::TaskNsproxy);
     Namespaces {
-        mnt: Probe::read(Probe::pointer(proxy, Field::NsproxyMnt), Field::MntNsInum),
-        pid: pid_namespace(task),
-        net: Probe::read(Probe::pointer(proxy, Field::NsproxyNet), Field::NetNsInum),
+        mnt: R::read(R::pointer(proxy, Field::NsproxyMnt), Field::MntNsInum),
+        pid: pid_namespace::<R>(task),
+        net: R::read(R::pointer(proxy, Field::NsproxyNet), Field::NetNsInum),
         pad: 0,
     }
 }
 
 /// `nsproxy->pid_ns_for_children` is where children will be; the process itself is where its pid is deepest.
 #[inline(always)]
-fn pid_namespace(task: Kernel) -> u32 {
+fn pid_namespace<R: Reader>(task: Kernel) -> u32 {
     /// `struct upid` is a number and a pointer, padded to two words.
     const UPID: usize = 16;
-    let pid = Probe::pointer(task, Field::TaskPid);
+    let pid = R::pointer(task, Field::TaskPid);
     if pid.is_null() {
         return 0;
     }
-    let level: u32 = Probe::read(pid, Field::PidLevel);
-    let upid = address(pid, Field::PidNumbers).wrapping_add(level as usize * UPID);
-    Probe::read(Probe::pointer(upid, Field::UpidNs), Field::PidNsInum)
+    let level: u32 = R::read(pid, Field::PidLevel);
+    // The verifier knows the type of the first entry only, which is the initial namespace's.
+    if level != 0 && !R::ANYWHERE {
+        return 0;
+    }
+    let deepest = if R::ANYWHERE { level as usize * UPID } else { 0 };
+    let upid = address(pid, Field::PidNumbers).wrapping_add(deepest);
+    R::read(R::pointer(upid, Field::UpidNs), Field::PidNsInum)
 }

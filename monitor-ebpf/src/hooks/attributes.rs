@@ -8,9 +8,9 @@ use monitor_abi::record::{
 use super::Hook;
 use super::attach::{Arguments, function};
 use crate::again::Same;
-use crate::capture::{self, Found};
+use crate::capture::{self, Found, Place};
 use crate::matching;
-use crate::reader::{Kernel, Probe, Reader};
+use crate::reader::{Kernel, Reader};
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/fs.h#L228>
 const ATTR_MODE: u32 = 1;
@@ -46,7 +46,7 @@ function! {
 #[inline(always)]
 fn set<A: Arguments, const DENTRY: usize>(ctx: &A) {
     let attributes = ctx.pointer(DENTRY + 1);
-    let valid: u32 = Probe::read(attributes, Field::IattrValid);
+    let valid: u32 = A::Reader::read(attributes, Field::IattrValid);
     let kind = if valid & ATTR_SIZE != 0 && valid & ATTR_OPEN == 0 {
         CHANGE_TRUNCATE
     } else if valid & (ATTR_UID | ATTR_GID) != 0 {
@@ -73,13 +73,20 @@ fn acl_set<A: Arguments>(ctx: &A) {
 fn changed<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel) {
     let inode = A::Reader::pointer(dentry, Field::DentryInode);
     let Some(matched) = matching::file::<A::Reader>(inode, dentry) else { return };
-    let found = Found { tag: TAG_CHANGE, matched, same: Same::NEVER, mnt: core::ptr::null(), dentry };
-    let key = matching::key::<Probe>(inode);
-    capture::access(hook, &found, |object: &mut ChangeObject| {
+    let found = Found {
+        tag: TAG_CHANGE,
+        matched,
+        same: Same::NEVER,
+        place: Place::inside(dentry),
+        other: Place::NONE,
+    };
+    let key = matching::key::<A::Reader>(inode);
+    let mode: u16 = A::Reader::read(inode, Field::InodeMode);
+    capture::access::<A::Reader, _>(hook, &found, |object: &mut ChangeObject| {
         object.ino = key.ino;
         object.dev = key.dev;
         object.kind = kind;
-        object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
+        object.mode = u32::from(mode);
         object.place = 0;
     });
 }

@@ -6,16 +6,16 @@
 use monitor_abi::fields::Field;
 use monitor_abi::record::{
     CHANGE_CREATE, CHANGE_EXCHANGE, CHANGE_LINK, CHANGE_MKDIR, CHANGE_MKNOD, CHANGE_RENAME, CHANGE_RMDIR,
-    CHANGE_SYMLINK, CHANGE_UNLINK, ChangeObject, PLACE_NEW, PLACE_OLD, SECTION_OTHER, TAG_CHANGE,
+    CHANGE_SYMLINK, CHANGE_UNLINK, ChangeObject, PLACE_NEW, PLACE_OLD, TAG_CHANGE,
 };
 
 use super::Hook;
 use super::attach::{Arguments, function};
 use crate::again::Same;
-use crate::capture::{self, Found, path};
+use crate::capture::{self, Found, Place};
 use crate::learned;
 use crate::matching::{self, Match};
-use crate::reader::{Kernel, Probe, Reader};
+use crate::reader::{Kernel, Reader};
 
 /// Of renameat2(2).
 const RENAME_EXCHANGE: usize = 2;
@@ -92,7 +92,7 @@ fn made<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel, mode: u16) {
     if let Some(matched) = matching::above::<A::Reader>(dentry) {
         let change =
             Change { kind, mode, place: 0, dentry, other: core::ptr::null(), inode: core::ptr::null() };
-        report(hook, &found(matched, dentry), &change);
+        report::<A::Reader>(hook, matched, &change);
     }
 }
 
@@ -100,52 +100,52 @@ fn made<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel, mode: u16) {
 #[inline(always)]
 fn removed<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel) {
     let inode = A::Reader::pointer(dentry, Field::DentryInode);
-    let matched = matching::above::<A::Reader>(dentry).or_else(|| matching::below(inode));
+    let matched = matching::above::<A::Reader>(dentry).or_else(|| matching::below::<A::Reader>(inode));
     let Some(matched) = matched else { return };
     let change = Change { kind, mode: 0, place: 0, dentry, other: core::ptr::null(), inode };
-    report(hook, &found(matched, dentry), &change);
+    report::<A::Reader>(hook, matched, &change);
 }
 
 #[inline(always)]
 fn linked<A: Arguments>(ctx: &A) {
-    moved(Hook::InodeLink, CHANGE_LINK, ctx.pointer(0), ctx.pointer(2));
+    let (old, new) = (ctx.pointer(0), ctx.pointer(2));
+    moved::<A::Reader>(Hook::InodeLink, CHANGE_LINK, old, new);
 }
 
 #[inline(always)]
 fn renamed<A: Arguments>(ctx: &A) {
     let kind = if ctx.argument(4) & RENAME_EXCHANGE == 0 { CHANGE_RENAME } else { CHANGE_EXCHANGE };
-    moved(Hook::InodeRename, kind, ctx.pointer(1), ctx.pointer(3));
+    let (old, new) = (ctx.pointer(1), ctx.pointer(3));
+    moved::<A::Reader>(Hook::InodeRename, kind, old, new);
 }
 
 /// Something gets a second name or another one. Into a watched place counts more than out of it.
-///
-/// VERIFIER: `Probe`, because with two entries to look at the compiler keeps them where they lose their type.
 #[inline(always)]
-fn moved(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
-    let inode = Probe::pointer(old, Field::DentryInode);
-    if let Some(matched) = matching::above::<Probe>(new) {
-        learned::learn(inode, matched.target());
+fn moved<R: Reader>(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
+    let inode = R::pointer(old, Field::DentryInode);
+    if let Some(matched) = matching::above::<R>(new) {
+        learned::learn::<R>(inode, matched.target());
         let change = Change { kind, mode: 0, place: PLACE_NEW, dentry: new, other: old, inode };
-        report(hook, &found(matched, new), &change);
+        report::<R>(hook, matched, &change);
         return;
     }
-    let mut matched = matching::file::<Probe>(inode, old);
+    let mut matched = matching::file::<R>(inode, old);
     if matched.is_none() && kind != CHANGE_LINK {
-        matched = ancestor(new, inode);
+        matched = ancestor::<R>(new, inode);
     }
     let Some(matched) = matched else { return };
     if kind == CHANGE_LINK {
-        learned::learn(inode, matched.target());
+        learned::learn::<R>(inode, matched.target());
     }
     let change = Change { kind, mode: 0, place: PLACE_OLD, dentry: old, other: new, inode };
-    report(hook, &found(matched, old), &change);
+    report::<R>(hook, matched, &change);
 }
 
 /// A directory above targets is renamed, or replaced.
 #[inline(always)]
-fn ancestor(new: Kernel, inode: Kernel) -> Option<Match> {
-    match matching::below(inode) {
-        None => matching::below(Probe::pointer(new, Field::DentryInode)),
+fn ancestor<R: Reader>(new: Kernel, inode: Kernel) -> Option<Match> {
+    match matching::below::<R>(inode) {
+        None => matching::below::<R>(R::pointer(new, Field::DentryInode)),
         found => found,
     }
 }
@@ -161,27 +161,22 @@ struct Change {
 }
 
 #[inline(always)]
-fn found(matched: Match, dentry: Kernel) -> Found {
-    Found { tag: TAG_CHANGE, matched, same: Same::NEVER, mnt: core::ptr::null(), dentry }
-}
-
-#[inline(always)]
-fn report(hook: Hook, found: &Found, change: &Change) {
-    let key = matching::key::<Probe>(change.inode);
-    capture::access_with(
-        hook,
-        found,
-        |object: &mut ChangeObject| {
-            object.ino = key.ino;
-            object.dev = Probe::read(Probe::pointer(change.dentry, Field::DentrySb), Field::SbDev);
-            object.kind = change.kind;
-            object.mode = if change.inode.is_null() {
-                u32::from(change.mode)
-            } else {
-                u32::from(Probe::read::<u16>(change.inode, Field::InodeMode))
-            };
-            object.place = change.place;
-        },
-        |hook, _| path::section(hook, SECTION_OTHER, core::ptr::null(), change.other),
-    );
+fn report<R: Reader>(hook: Hook, matched: Match, change: &Change) {
+    let found = Found {
+        tag: TAG_CHANGE,
+        matched,
+        same: Same::NEVER,
+        place: Place::inside(change.dentry),
+        other: Place::inside(change.other),
+    };
+    let key = matching::key::<R>(change.inode);
+    let device = R::read(R::pointer(change.dentry, Field::DentrySb), Field::SbDev);
+    let mode = if change.inode.is_null() { change.mode } else { R::read(change.inode, Field::InodeMode) };
+    capture::access::<R, _>(hook, &found, |object: &mut ChangeObject| {
+        object.ino = key.ino;
+        object.dev = device;
+        object.kind = change.kind;
+        object.mode = u32::from(mode);
+        object.place = change.place;
+    });
 }

@@ -8,9 +8,9 @@ use monitor_abi::repeat;
 use super::Hook;
 use super::attach::{Arguments, function};
 use crate::again::Same;
-use crate::capture::{self, Found};
+use crate::capture::{self, Found, Place};
 use crate::matching::{self, Match};
-use crate::reader::{Kernel, Probe, Reader, untyped};
+use crate::reader::{Kernel, Probe, Reader, Typed, untyped};
 use crate::{crossing, learned, own};
 
 /// `FMODE_CREATED`: this open made the file.
@@ -30,7 +30,7 @@ fn entered<A: Arguments>(ctx: &A) {
 #[inline(always)]
 fn opened<R: Reader>(file: Kernel, hook: Hook) {
     if let Some(found) = target::<R>(file) {
-        report(file, found, hook);
+        report::<R>(file, found, hook);
     }
 }
 
@@ -48,7 +48,7 @@ pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
     matching::known(&key)
         .filter(is_old)
         .or_else(|| matching::above_open::<R>(dentry, inode, key.dev))
-        .or_else(|| learned::find(inode).filter(is_old))
+        .or_else(|| learned::find::<R>(inode).filter(is_old))
         .or_else(|| crossing::find(file, dentry))
 }
 
@@ -58,40 +58,53 @@ fn is_new<R: Reader>(file: Kernel) -> bool {
 }
 
 #[inline(always)]
-pub fn report(file: Kernel, matched: Match, hook: Hook) {
-    report_open(untyped(file), matched.word(), hook.into());
+pub fn report<R: Reader>(file: Kernel, matched: Match, hook: Hook) {
+    if R::sealed() {
+        report_typed(file, matched.word(), hook.into());
+    } else {
+        report_open(untyped(file), matched.word(), hook.into());
+    }
+}
+
+/// VERIFIER: not exported, so that the file keeps its type.
+#[inline(never)]
+fn report_typed(file: Kernel, matched: u64, hook: u32) -> u32 {
+    if let Some(matched) = Match::of_word(matched) {
+        describe::<Typed>(file, matched, hook);
+    }
+    0
 }
 
 /// VERIFIER: exported, so that it is checked once and not for each way to a match.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn report_open(file: u64, matched: u64, hook: u32) -> u32 {
-    let (file, Some(matched)) = (file as Kernel, Match::of_word(matched)) else { return 0 };
-    let inode = Probe::pointer(file, Field::FileInode);
-    let key = matching::key::<Probe>(inode);
-    let is_new = is_new::<Probe>(file);
-    if is_new {
-        learned::learn(inode, matched.target());
+    if let Some(matched) = Match::of_word(matched) {
+        describe::<Probe>(file as Kernel, matched, hook);
     }
-    let flags: u32 = Probe::read(file, Field::FileFlags);
+    0
+}
+
+#[inline(always)]
+fn describe<R: Reader>(file: Kernel, matched: Match, hook: u32) {
+    let inode = R::pointer(file, Field::FileInode);
+    let key = matching::key::<R>(inode);
+    let is_new = is_new::<R>(file);
+    if is_new {
+        learned::learn::<R>(inode, matched.target());
+    }
+    let flags: u32 = R::read(file, Field::FileFlags);
     let same = Same {
         object: key.ino,
         device: key.dev,
         what: if is_new || matched.flags() != 0 { 0 } else { repeat::of_file(TAG_FILE, flags) },
     };
-    let found = Found {
-        tag: TAG_FILE,
-        matched,
-        same,
-        mnt: Probe::pointer(file, Field::FileMnt),
-        dentry: Probe::pointer(file, Field::FileDentry),
-    };
-    capture::access(hook, &found, |object: &mut FileObject| {
+    let found = Found { tag: TAG_FILE, matched, same, place: Place::of_file::<R>(file), other: Place::NONE };
+    capture::access::<R, _>(hook, &found, |object: &mut FileObject| {
         object.ino = key.ino;
         object.dev = key.dev;
         object.open_flags = flags;
         object.created = u32::from(is_new);
-        object.mode = u32::from(Probe::read::<u16>(inode, Field::InodeMode));
+        object.mode = u32::from(R::read::<u16>(inode, Field::InodeMode));
     });
-    0
 }

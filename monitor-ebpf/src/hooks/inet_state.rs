@@ -13,11 +13,11 @@ use monitor_abi::watch::{FlowKey, ObjectKey};
 use super::Hook;
 use super::attach::Arguments;
 use crate::again::Same;
-use crate::capture::{self, Found};
+use crate::capture::{self, Found, Place};
 use crate::maps::FLOWS;
 use crate::matching::{self, Match};
 use crate::own;
-use crate::reader::{Kernel, Probe, Reader, address, has, value};
+use crate::reader::{Kernel, Probe, Reader, has};
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/net/tcp_states.h#L12>
 const TCP_ESTABLISHED: u32 = 1;
@@ -46,58 +46,65 @@ pub fn inet_state_raw(ctx: RawTracePointContext) -> i32 {
 fn changed<A: Arguments>(ctx: &A) {
     let (sk, old, new) = (ctx.pointer(0), ctx.argument(1) as u32, ctx.argument(2) as u32);
     match (old, new) {
-        (TCP_CLOSE, TCP_SYN_SENT) => begun(sk, u16::from_be(A::Reader::read(sk, Field::SockDport))),
-        (TCP_SYN_SENT, TCP_ESTABLISHED | TCP_CLOSE) => {
-            ended(sk, u16::from_be(A::Reader::read(sk, Field::SockDport)), new == TCP_ESTABLISHED);
+        (TCP_CLOSE, TCP_SYN_SENT) => {
+            begun::<A::Reader>(sk, u16::from_be(A::Reader::read(sk, Field::SockDport)))
         }
-        (TCP_SYN_RECV, TCP_ESTABLISHED) => accepted(sk, A::Reader::read(sk, Field::SockNum)),
+        (TCP_SYN_SENT, TCP_ESTABLISHED | TCP_CLOSE) => {
+            ended::<A::Reader>(
+                sk,
+                u16::from_be(A::Reader::read(sk, Field::SockDport)),
+                new == TCP_ESTABLISHED,
+            );
+        }
+        (TCP_SYN_RECV, TCP_ESTABLISHED) => accepted::<A::Reader>(sk, A::Reader::read(sk, Field::SockNum)),
         _ => {}
     }
 }
 
 #[inline(always)]
-fn begun(sk: Kernel, port: u16) {
+fn begun<R: Reader>(sk: Kernel, port: u16) {
     if own::is_probe() {
         own::answer(PROBE_INET, ObjectKey::default(), port);
     }
     if let Some(matched) = matching::port(port) {
-        report(sk, matched, Hook::InetState, TAG_INET);
+        report::<R>(sk, matched, Hook::InetState, TAG_INET);
     }
 }
 
 /// The connection stands, or is refused.
 #[inline(always)]
-fn ended(sk: Kernel, port: u16, established: bool) {
+fn ended<R: Reader>(sk: Kernel, port: u16, established: bool) {
     let Some(matched) = matching::port(port) else { return };
     if established {
-        remember(sk);
+        // What the map forgets is reported from both ends.
+        let _ = remember::<R>(sk);
     }
     let matched = matched.with(HEAD_NO_ACTOR);
-    report(sk, matched, Hook::InetOutcome, TAG_OUTCOME);
+    report::<R>(sk, matched, Hook::InetOutcome, TAG_OUTCOME);
 }
 
 /// A connection from elsewhere stands. One from this node was reported where it began.
 #[inline(always)]
-fn accepted(sk: Kernel, port: u16) {
+fn accepted<R: Reader>(sk: Kernel, port: u16) {
     if let Some(matched) = matching::inbound_port(port)
-        && !is_remembered(sk)
+        && !is_remembered::<R>(sk)
     {
-        report(sk, matched, Hook::InetAccept, TAG_INET);
+        report::<R>(sk, matched, Hook::InetAccept, TAG_INET);
     }
 }
 
-/// VERIFIER: a function of its own, because a key on the stack of the hook would leave too little of it for the capture.
+/// VERIFIER: a function of its own, because a key on the stack of the hook would leave too little of it for the capture; and one that
+/// returns something, because what is left in the register else may point to that stack.
 #[inline(never)]
-fn remember(sk: Kernel) {
-    // What the map forgets is reported from both ends.
-    let _ = FLOWS.insert(flow(sk, false), 1, 0);
+fn remember<R: Reader>(sk: Kernel) -> bool {
+    FLOWS.insert(flow::<R>(sk, false), 1, 0).is_ok()
 }
 
 /// VERIFIER: as above.
 #[inline(never)]
-fn is_remembered(sk: Kernel) -> bool {
+fn is_remembered<R: Reader>(sk: Kernel) -> bool {
     // SAFETY: only its presence counts.
-    unsafe { FLOWS.get(flow(sk, true)) }.is_some()
+    unsafe { FLOWS.get(flow::<R>(sk, true)) }.is_some()
 }
 
 /// A connected socket that someone has, however they came by it.
@@ -108,56 +115,60 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
     }
     if let Some(matched) = matching::port(u16::from_be(Probe::read(sk, Field::SockDport))) {
         let matched = matched.with(flags);
-        report(sk, matched, hook, TAG_INET);
+        report::<Probe>(sk, matched, hook, TAG_INET);
     }
 }
 
 #[inline(never)]
-fn report(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
-    let same = if tag == TAG_INET && matched.flags() == 0 { to(sk) } else { Same::NEVER };
-    let found = Found { tag, matched, same, mnt: core::ptr::null(), dentry: core::ptr::null() };
-    capture::access(hook, &found, |object: &mut InetObject| {
-        ip(&mut object.src, sk, Field::SockSaddr, Field::SockSaddr6);
-        ip(&mut object.dst, sk, Field::SockDaddr, Field::SockDaddr6);
+fn report<R: Reader>(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
+    let port = u16::from_be(R::read(sk, Field::SockDport));
+    let same = if tag == TAG_INET && matched.flags() == 0 {
+        Same { object: to::<R>(sk), device: u32::from(port), what: TAG_INET }
+    } else {
+        Same::NEVER
+    };
+    let found = Found { tag, matched, same, place: Place::NONE, other: Place::NONE };
+    capture::access::<R, _>(hook, &found, |object: &mut InetObject| {
+        ip::<R>(&mut object.src, sk, Field::SockSaddr, Field::SockSaddr6);
+        ip::<R>(&mut object.dst, sk, Field::SockDaddr, Field::SockDaddr6);
         // Zero where the kernel chooses the port: it does so only after this change of state.
-        object.src_port = Probe::read(sk, Field::SockNum);
-        object.dst_port = u16::from_be(Probe::read(sk, Field::SockDport));
+        object.src_port = R::read(sk, Field::SockNum);
+        object.dst_port = port;
         object.inbound = u32::from(tag == TAG_INET && matched.flags() & HEAD_NO_ACTOR != 0);
-        object.net_ns = Probe::read(Probe::pointer(sk, Field::SockNet), Field::NetNsInum);
-        object.errno = Probe::read(sk, Field::SockError);
+        object.net_ns = R::read(R::pointer(sk, Field::SockNet), Field::NetNsInum);
+        object.errno = R::read(sk, Field::SockError);
         object.sock = sk as u64;
     });
 }
 
 /// VERIFIER: a function of its own for the stack it takes.
 #[inline(never)]
-fn to(sk: Kernel) -> Same {
+fn to<R: Reader>(sk: Kernel) -> u64 {
     let mut address = [0; 16];
-    ip(&mut address, sk, Field::SockDaddr, Field::SockDaddr6);
-    let port = u16::from_be(Probe::read(sk, Field::SockDport));
-    Same { object: repeat::of_address(address), device: u32::from(port), what: TAG_INET }
+    ip::<R>(&mut address, sk, Field::SockDaddr, Field::SockDaddr6);
+    repeat::of_address(address)
 }
 
 /// The connection as the end that began it sees it; from the other end, turned round.
 #[inline(always)]
-fn flow(sk: Kernel, other_end: bool) -> FlowKey {
+fn flow<R: Reader>(sk: Kernel, other_end: bool) -> FlowKey {
     let mut key = FlowKey::default();
     let (own, peer) = if other_end { (&mut key.dst, &mut key.src) } else { (&mut key.src, &mut key.dst) };
-    ip(own, sk, Field::SockSaddr, Field::SockSaddr6);
-    ip(peer, sk, Field::SockDaddr, Field::SockDaddr6);
-    let (own, peer) = (Probe::read(sk, Field::SockNum), u16::from_be(Probe::read(sk, Field::SockDport)));
+    ip::<R>(own, sk, Field::SockSaddr, Field::SockSaddr6);
+    ip::<R>(peer, sk, Field::SockDaddr, Field::SockDaddr6);
+    let (own, peer) = (R::read(sk, Field::SockNum), u16::from_be(R::read(sk, Field::SockDport)));
     (key.src_port, key.dst_port) = if other_end { (peer, own) } else { (own, peer) };
     key
 }
 
 /// An address as IPv6. A v6 socket that talks v4-mapped holds the mapped address in its v6 member already.
 #[inline(always)]
-fn ip(place: &mut [u8; 16], sk: Kernel, v4: Field, v6: Field) {
-    let family: u16 = Probe::read(sk, Field::SockFamily);
+fn ip<R: Reader>(place: &mut [u8; 16], sk: Kernel, v4: Field, v6: Field) {
+    let family: u16 = R::read(sk, Field::SockFamily);
     if family != AF_INET && has(v6) {
-        *place = value(address(sk, v6));
+        *place = R::read(sk, v6);
     } else {
         *place = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0];
-        place[12..].copy_from_slice(&Probe::read::<[u8; 4]>(sk, v4));
+        place[12..].copy_from_slice(&R::read::<[u8; 4]>(sk, v4));
     }
 }

@@ -2,12 +2,12 @@
 //! object then.
 
 use monitor_abi::fields::Field;
-use monitor_abi::record::{MountObject, SECTION_FSTYPE, SECTION_OTHER, SECTION_SOURCE, TAG_MOUNT};
+use monitor_abi::record::{MountObject, SECTION_FSTYPE, SECTION_SOURCE, TAG_MOUNT};
 
 use super::Hook;
 use super::attach::{Arguments, function};
 use crate::again::Same;
-use crate::capture::{self, Found, path};
+use crate::capture::{self, Found, Place};
 use crate::matching::{self, Match};
 use crate::news;
 use crate::reader::{Kernel, Probe, Reader, address, container};
@@ -39,21 +39,16 @@ fn mounted<A: Arguments>(ctx: &A) {
     if flags & NO_MOUNT != 0 {
         return;
     }
-    let dentry = A::Reader::pointer(point, Field::PathDentry);
-    let Some(matched) = covered::<A::Reader>(dentry) else { return };
+    let place = Place::of_path::<A::Reader>(point);
+    let Some(matched) = covered::<A::Reader>(place.dentry) else { return };
     news::mounted();
-    let found = Found {
-        tag: TAG_MOUNT,
-        matched,
-        same: Same::NEVER,
-        mnt: Probe::pointer(point, Field::PathMnt),
-        dentry,
-    };
-    capture::access_with(
+    let mount = describe::<A::Reader>(place, 0, flags);
+    let found = Found { tag: TAG_MOUNT, matched, same: Same::NEVER, place, other: Place::NONE };
+    capture::access_with::<A::Reader, _>(
         Hook::SbMount,
         &found,
-        |object| fill(object, point, 0, flags),
-        |_, scratch| {
+        |object| *object = mount,
+        |scratch| {
             scratch.name_section(SECTION_SOURCE, source);
             scratch.name_section(SECTION_FSTYPE, kind);
         },
@@ -63,22 +58,18 @@ fn mounted<A: Arguments>(ctx: &A) {
 /// move_mount(2): of a mount that is somewhere already, or of one that fsmount(2) or open_tree(2) made.
 #[inline(always)]
 fn moved<A: Arguments>(ctx: &A) {
-    let (from, to) = (ctx.pointer(0), ctx.pointer(1));
-    let dentry = A::Reader::pointer(to, Field::PathDentry);
-    let Some(matched) = covered::<A::Reader>(dentry) else { return };
+    let place = Place::of_path::<A::Reader>(ctx.pointer(1));
+    let Some(matched) = covered::<A::Reader>(place.dentry) else { return };
     news::mounted();
-    let source = Probe::pointer(from, Field::PathMnt);
-    let found =
-        Found { tag: TAG_MOUNT, matched, same: Same::NEVER, mnt: Probe::pointer(to, Field::PathMnt), dentry };
-    capture::access_with(
+    let other = Place::of_path::<A::Reader>(ctx.pointer(0));
+    let mount = describe::<A::Reader>(place, 0, 0);
+    let found = Found { tag: TAG_MOUNT, matched, same: Same::NEVER, place, other };
+    let kind = fstype(other.mnt);
+    capture::access_with::<A::Reader, _>(
         Hook::MoveMount,
         &found,
-        |object| fill(object, to, 0, 0),
-        |hook, scratch| {
-            path::section(hook, SECTION_OTHER, source, Probe::pointer(from, Field::PathDentry));
-            let kind = Probe::pointer(Probe::pointer(source, Field::VfsmountSb), Field::SbType);
-            scratch.name_section(SECTION_FSTYPE, Probe::pointer(kind, Field::FsTypeName));
-        },
+        |object| *object = mount,
+        |scratch| scratch.name_section(SECTION_FSTYPE, kind),
     );
 }
 
@@ -97,17 +88,17 @@ fn unmounted<A: Arguments>(ctx: &A) {
         },
     };
     news::mounted();
-    let found = Found { tag: TAG_MOUNT, matched, same: Same::NEVER, mnt, dentry: root };
+    let place = Place { mnt, dentry: root };
     let above = Probe::pointer(mount, Field::MountParent);
     let parent = address(above, Field::MountVfsmount);
-    capture::access_with(
+    let mount = describe::<Probe>(Place { mnt: parent, dentry: known }, 1, 0);
+    let found = Found { tag: TAG_MOUNT, matched, same: Same::NEVER, place, other: Place::NONE };
+    let kind = fstype(mnt);
+    capture::access_with::<Probe, _>(
         Hook::SbUmount,
         &found,
-        |object| describe(object, parent, known, 1, 0),
-        |_, scratch| {
-            let kind = Probe::pointer(Probe::pointer(mnt, Field::VfsmountSb), Field::SbType);
-            scratch.name_section(SECTION_FSTYPE, Probe::pointer(kind, Field::FsTypeName));
-        },
+        |object| *object = mount,
+        |scratch| scratch.name_section(SECTION_FSTYPE, kind),
     );
 }
 
@@ -115,27 +106,26 @@ fn unmounted<A: Arguments>(ctx: &A) {
 #[inline(always)]
 fn covered<R: Reader>(dentry: Kernel) -> Option<Match> {
     let inode = R::pointer(dentry, Field::DentryInode);
-    matching::file::<R>(inode, dentry).or_else(|| matching::below(inode))
+    matching::file::<R>(inode, dentry).or_else(|| matching::below::<R>(inode))
 }
 
 #[inline(always)]
-fn fill(object: &mut MountObject, point: Kernel, umount: u32, flags: u64) {
-    describe(
-        object,
-        Probe::pointer(point, Field::PathMnt),
-        Probe::pointer(point, Field::PathDentry),
+fn describe<R: Reader>(place: Place, umount: u32, flags: u64) -> MountObject {
+    let key = matching::key::<R>(R::pointer(place.dentry, Field::DentryInode));
+    let mount_flags: u32 = R::read(place.mnt, Field::VfsmountFlags);
+    MountObject {
+        ino: key.ino,
+        dev: key.dev,
         umount,
         flags,
-    );
+        shared: u32::from(mount_flags & MNT_SHARED != 0),
+        pad: 0,
+    }
 }
 
+/// The name of a mount's file system type.
 #[inline(always)]
-fn describe(object: &mut MountObject, mnt: Kernel, dentry: Kernel, umount: u32, flags: u64) {
-    let key = matching::key::<Probe>(Probe::pointer(dentry, Field::DentryInode));
-    object.ino = key.ino;
-    object.dev = key.dev;
-    object.umount = umount;
-    object.flags = flags;
-    object.shared = u32::from(Probe::read::<u32>(mnt, Field::VfsmountFlags) & MNT_SHARED != 0);
-    object.pad = 0;
+fn fstype(mnt: Kernel) -> Kernel {
+    let kind = Probe::pointer(Probe::pointer(mnt, Field::VfsmountSb), Field::SbType);
+    Probe::pointer(kind, Field::FsTypeName)
 }

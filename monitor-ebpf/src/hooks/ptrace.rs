@@ -7,10 +7,10 @@ use monitor_abi::record::{ProcessObject, TAG_PROCESS, TARGET_NONE};
 use super::Hook;
 use super::attach::{Arguments, function};
 use crate::again::Same;
-use crate::capture::{self, Found, task};
+use crate::capture::{self, Found, Place, task};
 use crate::maps::EXECUTABLES;
 use crate::matching::{self, Match};
-use crate::reader::{Probe, Reader};
+use crate::reader::{Kernel, Reader};
 
 /// Reading what /proc shows of a process is less.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/ptrace.h#L61>
@@ -27,9 +27,14 @@ fn controlled<A: Arguments>(ctx: &A) {
         return;
     }
     let child = ctx.pointer(0);
-    let exe = task::exe(child);
-    let inode = Probe::pointer(exe, Field::FileInode);
-    let key = matching::key::<Probe>(inode);
+    taken::<A::Reader>(child);
+}
+
+#[inline(always)]
+fn taken<R: Reader>(child: Kernel) {
+    let exe = task::exe::<R>(child);
+    let inode = R::pointer(exe, Field::FileInode);
+    let key = matching::key::<R>(inode);
     // SAFETY: the daemon replaces whole values, so a reader sees the old or the new one.
     if unsafe { EXECUTABLES.get(key) }.is_none() {
         return;
@@ -38,15 +43,18 @@ fn controlled<A: Arguments>(ctx: &A) {
         tag: TAG_PROCESS,
         matched: Match::new(TARGET_NONE, 0, 0),
         same: Same::NEVER,
-        mnt: Probe::pointer(exe, Field::FileMnt),
-        dentry: Probe::pointer(exe, Field::FileDentry),
+        place: Place::of_file::<R>(exe),
+        other: Place::NONE,
     };
-    capture::access(Hook::Ptrace, &found, |object: &mut ProcessObject| {
+    let tgid = R::read(child, Field::TaskTgid);
+    let start = R::read(R::pointer(child, Field::TaskLeader), Field::TaskStart);
+    let flags = task::exe_flags::<R>(child, inode);
+    capture::access::<R, _>(Hook::Ptrace, &found, |object: &mut ProcessObject| {
         object.exe_ino = key.ino;
         object.exe_dev = key.dev;
-        object.tgid = Probe::read(child, Field::TaskTgid);
-        object.start = Probe::read(Probe::pointer(child, Field::TaskLeader), Field::TaskStart);
-        object.flags = task::exe_flags(child, inode);
+        object.tgid = tgid;
+        object.start = start;
+        object.flags = flags;
         object.pad = 0;
     });
 }

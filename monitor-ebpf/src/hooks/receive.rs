@@ -29,23 +29,29 @@ function! {
 #[inline(always)]
 fn received<A: Arguments>(ctx: &A) {
     let file = ctx.pointer(0);
-    let inode = Probe::pointer(file, Field::FileInode);
-    let mode: u16 = Probe::read(inode, Field::InodeMode);
+    handed_over::<A::Reader>(file);
+}
+
+#[inline(always)]
+fn handed_over<R: Reader>(file: Kernel) {
+    let inode = R::pointer(file, Field::FileInode);
+    let mode: u16 = R::read(inode, Field::InodeMode);
     if mode & S_IFMT == S_IFSOCK {
         socket(file);
         return;
     }
-    let mode: u32 = Probe::read(file, Field::FileMode);
+    let mode: u32 = R::read(file, Field::FileMode);
     if mode & FMODE_PATH != 0 {
         return;
     }
-    let dentry = Probe::pointer(file, Field::FileDentry);
-    if let Some(matched) = matching::file::<Probe>(inode, dentry) {
+    let dentry = R::pointer(file, Field::FileDentry);
+    if let Some(matched) = matching::file::<R>(inode, dentry) {
         let matched = matched.with(HEAD_RECEIVED);
-        file_open::report(file, matched, Hook::FileReceive);
+        file_open::report::<R>(file, matched, Hook::FileReceive);
     }
 }
 
+/// What a file is the handle of has no type, so without `Probe` it is not found.
 #[inline(always)]
 fn socket(file: Kernel) {
     let sk = Probe::pointer(Probe::pointer(file, Field::FilePrivate), Field::SocketSk);

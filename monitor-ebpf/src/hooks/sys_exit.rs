@@ -95,7 +95,7 @@ pub fn opened(fd: u32, hook: Hook, is_meant: impl FnOnce() -> bool) {
         && is_use()
         && is_meant()
     {
-        file_open::report(file, found, hook);
+        file_open::report::<Probe>(file, found, hook);
     }
 }
 
@@ -113,7 +113,7 @@ pub fn connected_file(file: Kernel, hook: Hook) {
     }
     let sk = Probe::pointer(Probe::pointer(file, Field::FilePrivate), Field::SocketSk);
     if Probe::read::<u16>(sk, Field::SockFamily) == AF_UNIX {
-        unix_connect::connected(Probe::pointer(sk, Field::UnixPeer), sk, hook);
+        unix_connect::connected::<Probe>(Probe::pointer(sk, Field::UnixPeer), sk, hook);
     }
 }
 

@@ -10,8 +10,9 @@ use monitor_abi::repeat::{REFUSED, SUN_PATH_MAX, of_path};
 use super::Hook;
 use crate::again::Same;
 use crate::capture::scratch::Memory;
-use crate::capture::{self, Found};
+use crate::capture::{self, Found, Place};
 use crate::matching::Match;
+use crate::reader::{Probe, sealed};
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
@@ -52,6 +53,9 @@ pub fn is_refusal(result: i64) -> bool {
 
 #[inline(always)]
 fn refused(address: u64, errno: i32, memory: Memory) {
+    if sealed() {
+        return;
+    }
     let path = address.wrapping_add(SUN_PATH);
     let object = hash(path, memory as u32);
     // An abstract name leads to no file, and is empty as a string.
@@ -62,10 +66,10 @@ fn refused(address: u64, errno: i32, memory: Memory) {
         tag: TAG_UNIX,
         matched: Match::new(TARGET_NONE, 0, 0),
         same: Same { object, device: errno as u32, what: TAG_UNIX | REFUSED },
-        mnt: core::ptr::null(),
-        dentry: core::ptr::null(),
+        place: Place::NONE,
+        other: Place::NONE,
     };
-    capture::access_with(
+    capture::access_with::<Probe, _>(
         Hook::UnixRefused,
         &found,
         |object: &mut UnixObject| {
@@ -75,7 +79,7 @@ fn refused(address: u64, errno: i32, memory: Memory) {
             object.errno = errno as u32;
             object.pad = 0;
         },
-        |_, scratch| scratch.named_section(SECTION_SOURCE, path, memory),
+        |scratch| scratch.named_section(SECTION_SOURCE, path, memory),
     );
 }
 

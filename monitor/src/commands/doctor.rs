@@ -7,7 +7,7 @@ use super::{CommandError, print};
 use crate::btf::{Btf, Offsets};
 use crate::cli::Doctor;
 use crate::config::{self, Config};
-use crate::coverage;
+use crate::coverage::{self, View};
 use crate::event::Started;
 use crate::exit::Exit;
 use crate::kernel::{HookState, Kernel, LoadError};
@@ -89,12 +89,12 @@ impl Report {
             }
         }
         let started = started::started(&kernel, &keeper, &proofs);
-        self.doors(&started);
+        self.doors(&started, kernel.view());
         Ok(if started.hooks_missing.is_empty() { Exit::Fine } else { Exit::Unsupported })
     }
 
     /// Door by door, what is watched and what is not.
-    fn doors(&mut self, started: &Started) {
+    fn doors(&mut self, started: &Started, view: View) {
         for class in Class::ALL {
             self.line("door", format_args!("{class}: {}", class.description()));
             for target in started.targets_armed.iter().filter(|target| target.class == class) {
@@ -108,7 +108,7 @@ impl Report {
             self.line("not seen", format_args!("{gap}"));
         }
         self.text += "\n";
-        self.text += &coverage::table(Some(started.backend));
+        self.text += &coverage::table(Some(view));
     }
 
     fn failure(&mut self, error: &LoadError, config: &Config) {

@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use bytes::Buf;
 use monitor_abi::record::{
     ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
-    ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_RECEIVED, HEAD_TRUNCATED,
-    Head, OBJECT_MAX, TAG_CHANGE, TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS,
-    TAG_UNIX,
+    ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_NUMBERS, HEAD_RECEIVED,
+    HEAD_TRUNCATED, Head, OBJECT_MAX, TAG_CHANGE, TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME,
+    TAG_PROCESS, TAG_UNIX,
 };
 use thiserror::Error;
 
@@ -63,6 +63,8 @@ pub struct Decoded {
     pub maybe_opened: bool,
     /// A connection has just begun; a record of its outcome has the same number.
     pub connecting: Option<u64>,
+    /// The names of its actor are not known yet, and a path is that inside the file system: the kernel side could read numbers only.
+    pub unnamed: bool,
     /// What could not be found out about it.
     pub errors: Vec<String>,
 }
@@ -102,6 +104,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     actor.ancestors = ancestors;
     let (mut maybe_opened, mut connecting) = (false, None);
     let mut outcome = Outcome::Unknown;
+    let unnamed = flags & HEAD_NUMBERS != 0;
     let (action, object) = match tag {
         TAG_CHANGE => {
             let change = change::decode(object)?;
@@ -109,7 +112,8 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
             (change.action, change.object(path, other))
         }
         TAG_MOUNT => change::mount(object, path, if source.is_empty() { other } else { source }, fstype),
-        TAG_FILE => file(object, path),
+        TAG_FILE if unnamed => file(object, Vec::new(), path),
+        TAG_FILE => file(object, path, Vec::new()),
         TAG_UNIX => {
             let (socket, errno) = socket::unix(object, path, source);
             outcome = errno.map_or(Outcome::Unknown, Outcome::Failure);
@@ -137,6 +141,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
         across,
         maybe_opened,
         connecting,
+        unnamed,
         errors: Vec::new(),
     })))
 }
@@ -197,7 +202,7 @@ fn executable(dev: u32, ino: u64, flags: u32) -> Executable {
     }
 }
 
-fn file(mut buf: &[u8], path_seen: Vec<u8>) -> (Action, Object) {
+fn file(mut buf: &[u8], path_seen: Vec<u8>, path_inside: Vec<u8>) -> (Action, Object) {
     /// Of open(2), the same on every architecture this runs on.
     const O_ACCMODE: u32 = 3;
     const O_WRONLY: u32 = 1;
@@ -219,7 +224,7 @@ fn file(mut buf: &[u8], path_seen: Vec<u8>) -> (Action, Object) {
     let file = FileObject {
         key: ObjectKey::new(dev, ino),
         path_seen,
-        path_inside: Vec::new(),
+        path_inside,
         other: None,
         read,
         write,

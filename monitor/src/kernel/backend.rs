@@ -64,9 +64,15 @@ pub fn choose(
     types: &Types,
     btf: Option<&Btf>,
     wanted: Option<Backend>,
+    sealed: bool,
 ) -> Result<Attached, String> {
     let mut rejected = Vec::new();
-    for backend in ORDER.into_iter().filter(|backend| wanted.is_none_or(|wanted| wanted == *backend)) {
+    // Other programs do not have the types without which nothing can be read there: they would attach, and see nothing.
+    let order = if sealed { &ORDER[..1] } else { &ORDER[..] };
+    if let Some(wanted) = wanted.filter(|wanted| !order.contains(wanted)) {
+        return Err(format!("under lockdown=confidentiality only {} sees anything, not {wanted}", ORDER[0]));
+    }
+    for backend in order.iter().copied().filter(|backend| wanted.is_none_or(|wanted| wanted == *backend)) {
         let candidate = load::backend(ebpf, btf, types, backend, Effort::UntilFailure);
         if candidate.complete() {
             return Ok(Attached { chosen: candidate, rejected });
@@ -79,7 +85,7 @@ pub fn choose(
     }
     // None is complete: the one that sees most, the better one where two see as much. They share programs, so one after the other.
     let mut best = None;
-    for backend in ORDER {
+    for backend in order.iter().copied() {
         let candidate = load::backend(ebpf, btf, types, backend, Effort::All);
         detach_all(ebpf, &candidate);
         if best.is_none_or(|(most, _)| candidate.attached() > most) {

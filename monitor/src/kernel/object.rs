@@ -21,6 +21,7 @@ use super::stats::Counters;
 use super::table::{Desired, Table, TableError};
 use crate::access::{Actor, ObjectKey};
 use crate::btf::{Btf, BtfError, Types};
+use crate::coverage::View;
 use crate::model::Backend;
 use crate::node::Identity;
 
@@ -52,6 +53,7 @@ pub enum LoadError {
 /// Loaded programs and maps. Dropping it detaches every hook.
 pub struct Kernel {
     ebpf: Ebpf,
+    sealed: bool,
     attached: Attached,
     listener: Listener,
     doers: Doers,
@@ -83,8 +85,11 @@ impl Kernel {
         let attachable = AttachableBtf::parse(&attachable, Endianness::default()).ok();
         tracing::debug!("found the kernel's fields");
         loader.override_global("OFFSETS", &types.offsets.table, true);
-        let typed_task = u8::from(has_typed_task());
+        let typed_task = u8::from(has_helper(BpfHelper::BPF_FUNC_get_current_task_btf));
         loader.override_global("TYPED_TASK", &typed_task, true);
+        // Without the type of the current task there is nothing that a sealed kernel tells of it, so loading is left to fail.
+        let sealed = u8::from(typed_task != 0 && !has_helper(BpfHelper::BPF_FUNC_probe_read_kernel));
+        loader.override_global("SEALED", &sealed, true);
         log::choose_level(&mut loader);
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
         tracing::debug!("loaded the maps");
@@ -98,15 +103,26 @@ impl Kernel {
         let identity = identify(&ebpf)?;
         tracing::debug!(?identity, "announced itself");
         let doers = Doers::new(&mut ebpf)?;
-        let mut attached =
-            backend::choose(&mut ebpf, &types, attachable.as_ref(), wanted).map_err(LoadError::NoBackend)?;
+        let mut attached = backend::choose(&mut ebpf, &types, attachable.as_ref(), wanted, sealed != 0)
+            .map_err(LoadError::NoBackend)?;
         let mut listener = Listener::default();
         if attached.chosen.backend == Backend::Syscall {
             let (new, reports) = Listener::new(&identity);
             listener = new;
             attached.chosen.hooks.extend(reports);
         }
-        Ok(Self { ebpf, attached, listener, doers, table, repeats, probe, identity, log })
+        Ok(Self {
+            ebpf,
+            sealed: sealed != 0,
+            attached,
+            listener,
+            doers,
+            table,
+            repeats,
+            probe,
+            identity,
+            log,
+        })
     }
 
     /// What fanotify tells, where the hooks do not see it all.
@@ -126,6 +142,11 @@ impl Kernel {
     /// Which changes it made.
     pub fn kinds(&self, pid: u32, since: u64) -> Option<Kinds> {
         self.doers.kinds(pid, since)
+    }
+
+    /// The column of the table of coverage that is true here.
+    pub fn view(&self) -> View {
+        if self.sealed { View::Sealed } else { View::Backend(self.attached.chosen.backend) }
     }
 
     pub fn attached(&self) -> &Attached {
@@ -239,9 +260,9 @@ fn identify(ebpf: &Ebpf) -> Result<Identity, LoadError> {
     Ok(Identity { pid: tgid, own: own.into(), node: node.into() })
 }
 
-/// Whether the programs can have the current task with its type. Without it they read more slowly.
-fn has_typed_task() -> bool {
-    let helper = BpfHelper::BPF_FUNC_get_current_task_btf;
+/// Whether programs may call it: the current task with its type is newer than the oldest kernel, and reading at any address is refused
+/// under lockdown=confidentiality.
+fn has_helper(helper: BpfHelper) -> bool {
     is_helper_supported(ProgramType::RawTracePoint, helper).unwrap_or_else(|error| {
         tracing::debug!(%error, "cannot ask for a helper");
         false

@@ -1,34 +1,29 @@
 //! One record after the other: decode, enrich, decide, emit.
 
 use std::net::IpAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::canary::Canary;
-use super::doors::{is_at, is_door};
 use super::health::{HEARTBEAT, Health};
 use super::held::Held;
 use super::reload::Reloads;
 use super::repeats::{Due, Repeats};
 use super::since::{self, Since};
-use crate::access::{Access, Object, TargetId};
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::Rule;
-use crate::decide::{ExeTable, control, decide};
-use crate::decode::{Decoded, Record, decode};
+use crate::decide::ExeTable;
+use crate::decode::{Record, decode};
 use crate::emit::{EmitCounters, Emitter};
-use crate::enrich;
 use crate::event::{Context, Facts, Lifecycle, SnapshotTaken};
-use crate::identity::{Identities, Whose};
+use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::{Class, Severity};
 use crate::snapshot::{self, Holder, Snapshot, Wanted};
 use crate::told::Teller;
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::Verdict;
 use crate::watch::Keeper;
-
-/// Least time between two looks at the allowed executables that an unexpected actor can cause.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a handler is made of.
 pub struct Parts {
@@ -55,11 +50,11 @@ pub struct Handler {
     pub(super) context: Context,
     pub(super) emitter: Emitter,
     show_allowed: bool,
-    health: Health,
+    pub(super) health: Health,
     pub(super) held: Held,
     pub(super) teller: Teller,
     pub(super) reloads: Reloads,
-    repeats: Repeats,
+    pub(super) repeats: Repeats,
     canary: Canary,
     pub(super) alerts: u64,
     pub(super) since: Since,
@@ -109,7 +104,8 @@ impl Handler {
 
     pub(super) fn record(&mut self, record: &[u8]) {
         match decode(record) {
-            Ok(Record::Access(decoded)) => {
+            Ok(Record::Access(mut decoded)) => {
+                self.name(&mut decoded);
                 self.since.seen(&decoded.access);
                 self.held.opened(&decoded.access);
                 self.teller.opened(&decoded.access);
@@ -158,60 +154,6 @@ impl Handler {
         }
     }
 
-    /// A directory above targets concerns each class of them.
-    fn access(&mut self, decoded: &Decoded) {
-        let id = match &decoded.access.object {
-            Object::Process(_) => return self.control(decoded),
-            Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
-                match self.keeper.named(socket, &decoded.access.actor, self.context.namespaces) {
-                    Some(id) => id,
-                    None => return,
-                }
-            }
-            _ => decoded.access.target,
-        };
-        self.repeats.expect(&decoded.access);
-        if !decoded.ancestor {
-            return self.access_to(id, decoded);
-        }
-        let mut classes = Vec::new();
-        for id in self.keeper.below(id, &decoded.access.object) {
-            let class = self.keeper.target(id).map(|target| target.class);
-            if !classes.contains(&class) {
-                classes.push(class);
-                self.access_to(id, decoded);
-            }
-        }
-    }
-
-    fn access_to(&mut self, id: TargetId, decoded: &Decoded) {
-        if let Some((class, facts, verdict)) = self.judge(id, decoded) {
-            self.emit(class, &decoded.access, facts, verdict);
-        }
-    }
-
-    /// What is to be said about an access; `None` if it is not one of a door.
-    fn judge(&mut self, id: TargetId, decoded: &Decoded) -> Option<(Class, Facts, Verdict)> {
-        let access = &decoded.access;
-        let Some(target) = self.keeper.target(id) else {
-            tracing::error!(target = id.0, "a record names an unknown target");
-            self.health.undecodable += 1;
-            return None;
-        };
-        if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
-            return None;
-        }
-        let mut facts =
-            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
-        if !is_at(target, decoded, &facts.path) {
-            return None;
-        }
-        let class = self.keeper.owner(id, decoded, &facts)?.class;
-        facts.whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
-        let verdict = self.decide(class, access, &facts.whose);
-        Some((class, facts, verdict))
-    }
-
     /// Looks at who holds a door already.
     pub(super) fn look_back(&mut self) {
         let wanted = Wanted::new(&self.keeper, &self.exes, self.context.namespaces);
@@ -244,7 +186,7 @@ impl Handler {
         memory::trim();
     }
 
-    fn emit(&mut self, class: Class, access: &Access, facts: Facts, verdict: Verdict) {
+    pub(super) fn emit(&mut self, class: Class, access: &Access, facts: Facts, verdict: Verdict) {
         if verdict.is_violation() {
             self.alerts += 1;
         } else if !self.show_allowed {
@@ -268,26 +210,6 @@ impl Handler {
         idle.iter().for_each(|key| self.kernel.forget(key));
     }
 
-    fn control(&mut self, decoded: &Decoded) {
-        if let Some((class, verdict)) = control(&self.rules, &self.exes, &decoded.access) {
-            let actor = &decoded.access.actor;
-            let whose = self.identities.of(self.keeper.root(), actor, self.context.namespaces);
-            let facts = enrich::of_actor(actor, whose);
-            self.emit(class, &decoded.access, facts, verdict);
-        }
-    }
-
-    /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
-    /// file that now has the path, and a second look finds it.
-    fn decide(&mut self, class: Class, access: &Access, whose: &Whose) -> Verdict {
-        let verdict = decide(&self.rules, &self.exes, class, access, whose);
-        if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
-            return verdict;
-        }
-        self.look_at_executables();
-        decide(&self.rules, &self.exes, class, access, whose)
-    }
-
     pub(super) fn check_health(&mut self) {
         self.kernel.flush_log();
         if let Some(missing) = self.canary.due(&mut self.kernel) {
@@ -299,6 +221,7 @@ impl Handler {
             self.kernel.counters().inspect_err(|error| tracing::error!(%error, "cannot read the counters"));
         self.health.unattributed = self.repeats.unattributed;
         self.health.overflows = self.teller.overflows;
+        self.health.brief_mounts = self.teller.brief_mounts;
         let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);
         for health in due {
             self.emitter.emit(self.context.health(health));

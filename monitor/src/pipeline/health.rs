@@ -15,6 +15,8 @@ pub(super) struct Health {
     pub undecodable: u64,
     /// Times that fanotify dropped what it had to tell.
     pub overflows: u64,
+    /// Mounts that ended before anyone could look where they were.
+    pub brief_mounts: u64,
     /// Repeated accesses whose first is not remembered.
     pub unattributed: u64,
     last_beat: Instant,
@@ -26,6 +28,7 @@ impl Default for Health {
         Self {
             undecodable: 0,
             overflows: 0,
+            brief_mounts: 0,
             unattributed: 0,
             last_beat: Instant::now(),
             reported: BTreeMap::new(),
@@ -60,7 +63,7 @@ impl Health {
             .into_iter()
             .map(|(state, lost)| event::Health {
                 state,
-                counters: counters(kernel, emitted, alerts, &losses),
+                counters: self.counters(kernel, emitted, alerts, &losses),
                 lost,
                 missing: Vec::new(),
                 interval: HEARTBEAT.as_secs(),
@@ -85,23 +88,26 @@ impl Health {
         losses.extend(own.into_iter().chain(kernel).map(|(reason, total)| (reason.to_owned(), total)));
         losses
     }
-}
 
-fn counters(
-    kernel: Option<&Counters>,
-    emitted: EmitCounters,
-    alerts: u64,
-    losses: &BTreeMap<String, u64>,
-) -> BTreeMap<String, u64> {
-    let mut counters = losses.clone();
-    let kernel_missed = kernel.map(|kernel| ("missed_runs".to_owned(), kernel.missed_runs()));
-    let kernel = kernel.into_iter().flat_map(Counters::iter);
-    counters.extend(kernel.map(|(counter, value)| (counter.name().to_owned(), value)));
-    counters.extend(kernel_missed);
-    counters.insert("alerts".to_owned(), alerts);
-    counters.insert("queued".to_owned(), emitted.queued);
-    counters.insert("written".to_owned(), emitted.written);
-    counters
+    fn counters(
+        &self,
+        kernel: Option<&Counters>,
+        emitted: EmitCounters,
+        alerts: u64,
+        losses: &BTreeMap<String, u64>,
+    ) -> BTreeMap<String, u64> {
+        let mut counters = losses.clone();
+        let kernel_missed = kernel.map(|kernel| ("missed_runs".to_owned(), kernel.missed_runs()));
+        let kernel = kernel.into_iter().flat_map(Counters::iter);
+        counters.extend(kernel.map(|(counter, value)| (counter.name().to_owned(), value)));
+        counters.extend(kernel_missed);
+        counters.insert("alerts".to_owned(), alerts);
+        counters.insert("queued".to_owned(), emitted.queued);
+        counters.insert("written".to_owned(), emitted.written);
+        // No loss by itself: container runtimes make such mounts elsewhere whenever a container starts.
+        counters.insert("brief_mounts".to_owned(), self.brief_mounts);
+        counters
+    }
 }
 
 #[cfg(test)]

@@ -81,8 +81,9 @@ fn is_same(made: &Access, open: &Access) -> bool {
     let (Object::File(made_file), Object::File(open_file)) = (&made.object, &open.object) else {
         return false;
     };
+    let opened = if open_file.path_seen.is_empty() { &open_file.path_inside } else { &open_file.path_seen };
     made.actor.tid == open.actor.tid
         && made.actor.start == open.actor.start
         && made_file.key.dev == open_file.key.dev
-        && last_name(&made_file.path_inside) == last_name(&open_file.path_seen)
+        && last_name(&made_file.path_inside) == last_name(opened)
 }

@@ -5,6 +5,7 @@ mod doors;
 mod handler;
 mod health;
 mod held;
+mod judge;
 mod look;
 pub mod reload;
 mod repeats;

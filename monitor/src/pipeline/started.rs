@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::coverage;
+use crate::coverage::{self, View};
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::listen::{Changes, MOUNTS};
 use crate::kernel::{HookState, Kernel};
@@ -19,7 +19,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
         hooks_missing: Vec::new(),
         targets_armed: Vec::new(),
         targets_waiting: Vec::new(),
-        coverage_gaps: gaps(chosen.backend),
+        coverage_gaps: gaps(kernel.view()),
     };
     for hook in &chosen.hooks {
         match &hook.state {
@@ -86,14 +86,23 @@ fn untold(kernel: &Kernel) -> Vec<String> {
 }
 
 /// What a backend cannot see, whatever the kernel.
-fn gaps(backend: Backend) -> Vec<String> {
-    let mut gaps = coverage::gaps(backend);
+fn gaps(view: View) -> Vec<String> {
+    let mut gaps = coverage::gaps(view);
     gaps.push(
         "held since before the start other than by a descriptor: mapped, registered with io_uring, on its way"
             .to_owned(),
     );
-    if backend == Backend::Syscall {
+    if view == View::Sealed {
+        gaps.push(
+            "who it was beyond numbers, if the process ends at once: under lockdown=confidentiality its executable's path, \
+             arguments, directory and cgroup are read from /proc after the access"
+                .to_owned(),
+        );
+        gaps.push("paths with names of more than 31 bytes or more than 12 directories deep".to_owned());
+    }
+    if view == View::Backend(Backend::Syscall) {
         gaps.push("opens whose descriptor another thread closes before the call returns".to_owned());
+        gaps.push("where a mount was that ended at once; such mounts are counted".to_owned());
         gaps.push("another name of a file that was made some milliseconds before".to_owned());
     }
     gaps

@@ -52,12 +52,12 @@ impl Tester {
         let claim = coverage::WAYS.iter().find(|claim| claim.id == way.id);
         let name = claim.map_or("", |claim| claim.name);
         let backend = self.kernel.attached().chosen.backend;
-        let outcome = match claim.map(|claim| claim.sight(backend)) {
+        let outcome = match claim.map(|claim| claim.sight(self.kernel.view())) {
             Some(Sight::Seen | Sight::Partly) => match self.untold(way, backend) {
                 Some(why) => Outcome::Skipped { why },
                 None => self.try_it(way).await?,
             },
-            Some(Sight::NotSeen) | None => Outcome::NotCovered(backend),
+            Some(Sight::NotSeen | Sight::Late) | None => Outcome::NotCovered(backend),
         };
         Ok(Tried { way: way.id, name, outcome })
     }

@@ -174,7 +174,7 @@ fn fast_open(place: &Place) -> io::Result<u64> {
 mod tests {
     use super::super::Scene;
     use super::*;
-    use crate::coverage::{self, Sight};
+    use crate::coverage::{self, Sight, View};
     use crate::model::Backend;
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
         for way in WAYS {
             let claim = coverage::WAYS.iter().find(|claim| claim.id == way.id);
             let claim = claim.unwrap_or_else(|| panic!("{} is not in the table", way.id));
-            assert_eq!(claim.sight(Backend::Fentry), Sight::Seen, "{}", way.id);
+            assert_eq!(claim.sight(View::Backend(Backend::Fentry)), Sight::Seen, "{}", way.id);
         }
     }
 

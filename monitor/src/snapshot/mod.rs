@@ -6,6 +6,7 @@
 mod diag;
 mod fds;
 mod inet;
+mod name;
 mod namespaces;
 mod process;
 mod sockets;
@@ -21,6 +22,7 @@ use std::net::IpAddr;
 use rustix::time::{ClockId, clock_gettime};
 
 use self::fds::Fds;
+pub use self::name::name;
 pub(crate) use self::process::Process;
 use self::sockets::Sockets;
 pub use self::wanted::Wanted;
@@ -188,7 +190,8 @@ impl Snapshot {
         };
         let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
         let errors = errors.to_vec();
-        let decoded = Decoded { access, below, ancestor, across, maybe_opened, connecting, errors };
+        let unnamed = false;
+        let decoded = Decoded { access, below, ancestor, across, maybe_opened, connecting, unnamed, errors };
         self.holders.push(Holder { decoded, count });
     }
 }

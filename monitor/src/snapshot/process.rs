@@ -133,7 +133,7 @@ impl Process {
     }
 
     /// The file it runs; none for a kernel thread.
-    fn exe(&self, name: &str, wanted: &Wanted) -> io::Result<Executable> {
+    pub(super) fn exe(&self, name: &str, wanted: &Wanted) -> io::Result<Executable> {
         let (path, stat) = match (self.link(name), stat(&self.dir, name)) {
             (Ok(path), Ok(stat)) => (path, stat),
             (Err(error), _) | (_, Err(error)) if error.raw_os_error() == Some(libc::ENOENT) => {

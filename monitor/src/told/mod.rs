@@ -52,6 +52,8 @@ pub struct Teller {
     made: VecDeque<(Instant, u32, Vec<u8>)>,
     /// Times that the kernel dropped what it had to tell.
     pub overflows: u64,
+    /// Mounts that ended before anyone could look where they were.
+    pub brief_mounts: u64,
 }
 
 enum Item {
@@ -114,12 +116,13 @@ impl Teller {
         if self.waiting.len() >= WAITING_MAX {
             return Ok(());
         }
-        let Told { heard, mounted, overflows, malformed } = kernel.listener_mut().read()?;
+        let Told { heard, mounted, overflows, brief_mounts, malformed } = kernel.listener_mut().read()?;
         heard.iter().for_each(|heard| listen(heard, kernel, keeper));
         if malformed > 0 {
             tracing::error!(malformed, "fanotify wrote events of unknown form");
         }
         self.overflows += overflows + malformed;
+        self.brief_mounts += brief_mounts;
         let own = std::process::id();
         let items = heard.into_iter().map(Item::Heard).chain(mounted.into_iter().map(Item::Mounted));
         self.waiting.extend(items.filter(|item| item.pid() != own));

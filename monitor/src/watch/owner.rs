@@ -38,7 +38,10 @@ impl Plan {
                 let fits = |path: &Path| path.strip_prefix(base).is_ok_and(|rest| pattern.fits(rest));
                 // A directory takes what is in it along.
                 let moved = file.directory && decoded.access.action == Action::Rename && pattern.depth() > 1;
+                // Names that could not be read are any.
+                let nameless = file.path_inside.is_empty() && file.path_seen.is_empty() && path == base;
                 moved
+                    || nameless
                     || fits(path)
                     || fits(bytes(&facts.other))
                     || self.is_known_by_object(base, pattern, file, decoded.below)
@@ -108,7 +111,16 @@ mod tests {
         }
         let access = samples::access(Action::Open, object, samples::actor(&[]));
         let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
-        Decoded { access, below, ancestor, across, maybe_opened, connecting, errors: Vec::new() }
+        Decoded {
+            access,
+            below,
+            ancestor,
+            across,
+            maybe_opened,
+            connecting,
+            unnamed: false,
+            errors: Vec::new(),
+        }
     }
 
     fn owner(plan: &Plan, targets: &[Target], id: u32, decoded: &Decoded, path: &str) -> Option<u32> {

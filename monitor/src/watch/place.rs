@@ -70,6 +70,12 @@ impl Plan {
         if is_whole && hint.on_node && beneath(target, names.as_os_str().as_bytes()) {
             return Some(names.to_owned());
         }
+        // Names that could not be read. What the daemon saw there itself has some.
+        if names.as_os_str().is_empty()
+            && let Some(known) = self.paths.get(&key)
+        {
+            return Some(known.clone());
+        }
         let path = target.path()?;
         if hint.across {
             let candidates = path.ancestors().skip(1).map(|above| join_last(above, names, hint.below));

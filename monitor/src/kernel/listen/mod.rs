@@ -30,6 +30,8 @@ pub struct Told {
     pub mounted: Vec<Mounted>,
     /// Times that the kernel dropped what came.
     pub overflows: u64,
+    /// Mounts that ended before they could be looked at, wherever they were.
+    pub brief_mounts: u64,
     pub malformed: u64,
 }
 

@@ -63,17 +63,18 @@ impl Mounts {
         match statmount::list(self.namespace) {
             Ok(ids) => {
                 for id in ids {
-                    self.find(id);
+                    // One that ends meanwhile is of no interest.
+                    let _ended = self.find(id);
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot list the node's mounts"),
         }
     }
 
-    /// Looks a mount up; a mount that ended already is nowhere.
-    fn find(&mut self, id: u64) -> Option<&Mount> {
-        let mount = statmount::of(id, self.namespace).ok()?;
-        self.matters(&mount.point).then(|| &*self.known.entry(id).insert_entry(mount).into_mut())
+    /// Looks a mount up, and keeps it if it is of interest. A mount that ended already is nowhere.
+    fn find(&mut self, id: u64) -> io::Result<Option<&Mount>> {
+        let mount = statmount::of(id, self.namespace)?;
+        Ok(self.matters(&mount.point).then(|| &*self.known.entry(id).insert_entry(mount).into_mut()))
     }
 
     /// The root of the file system is above all, and nobody mounts there.
@@ -93,10 +94,12 @@ impl Mounts {
                 let Mount { point, source, fstype } = mount.clone();
                 told.mounted.push(Mounted { at: now, pid: event.pid, point, source, fstype, gone });
             };
-            if event.mask & sys::FAN_MNT_ATTACH != 0
-                && let Some(mount) = self.find(id)
-            {
-                tell(mount, false);
+            if event.mask & sys::FAN_MNT_ATTACH != 0 {
+                match self.find(id) {
+                    Ok(Some(mount)) => tell(mount, false),
+                    Ok(None) => {}
+                    Err(_) => told.brief_mounts += 1,
+                }
             }
             if event.mask & sys::FAN_MNT_DETACH != 0
                 && let Some(mount) = self.known.remove(&id)

@@ -9,6 +9,8 @@ pub enum Act {
     Actor(fn(&Scene) -> Vec<String>),
     /// A line of shell, in which the second argument is the actor.
     Shell(fn(&Scene, &str) -> String),
+    /// The same once a mount over the directory was told: fanotify does not say where a mount was that ended at once.
+    Mounted(fn(&Scene, &str) -> String),
 }
 
 pub struct Way {
@@ -58,7 +60,7 @@ fn moved(scene: &Scene, action: &str, name: &str, key: &str, other: &str) -> Val
     wanted
 }
 
-fn mount(scene: &Scene, action: &str, name: &str) -> Value {
+pub fn mount(scene: &Scene, action: &str, name: &str) -> Value {
     json!({"action": action, "target": {"class": "static_pod_manifest", "type": "mount", "path": scene.path(name)}})
 }
 
@@ -233,9 +235,11 @@ pub const WAYS: &[Way] = &[
         |scene| ["file", "open-tree", scene.path("upper"), scene.path("above/manifests")],
         |scene| mount(scene, "mount", "above/manifests")
     ),
-    shell!("mount.umount", "mount -t tmpfs none above/manifests; exec umount -l above/manifests", |scene| {
-        mount(scene, "umount", "above/manifests")
-    }),
+    Way {
+        id: "mount.umount",
+        act: Act::Mounted(|scene, _| format!("exec umount -l {}", scene.path("above/manifests"))),
+        wanted: |scene| mount(scene, "umount", "above/manifests"),
+    },
     actor!("unix.stream", |scene| ["unix", scene.path("runtime.sock")], unix),
     actor!("unix.nonblocking", |scene| ["unix-how", "nonblocking", scene.path("runtime.sock")], unix),
     shell!("unix.symlink", "ln -sf runtime.sock link.sock; exec {actor} unix link.sock", unix),

@@ -1,0 +1,107 @@
+//! Which door an access concerns, and whether it was expected.
+
+use std::time::Duration;
+
+use super::doors::{is_at, is_door};
+use super::handler::Handler;
+use crate::access::{Access, Object, TargetId};
+use crate::decide::{control, decide};
+use crate::decode::Decoded;
+use crate::enrich;
+use crate::event::Facts;
+use crate::identity::Whose;
+use crate::model::Class;
+use crate::snapshot::{self, Wanted};
+use crate::verdict::{Reason, Verdict};
+
+/// Least time between two looks at the allowed executables that an unexpected actor can cause.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Handler {
+    /// Completes what the kernel side could read only numbers of.
+    pub(super) fn name(&self, decoded: &mut Decoded) {
+        if decoded.unnamed {
+            let wanted = Wanted::new(&self.keeper, &self.exes, self.context.namespaces);
+            decoded.errors.append(&mut snapshot::name(&mut decoded.access.actor, &wanted));
+        }
+    }
+
+    /// A directory above targets concerns each class of them.
+    pub(super) fn access(&mut self, decoded: &Decoded) {
+        let id = match &decoded.access.object {
+            Object::Process(_) => return self.control(decoded),
+            Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
+                match self.keeper.named(socket, &decoded.access.actor, self.context.namespaces) {
+                    Some(id) => id,
+                    None => return,
+                }
+            }
+            _ => decoded.access.target,
+        };
+        self.repeats.expect(&decoded.access);
+        if !decoded.ancestor {
+            return self.access_to(id, decoded);
+        }
+        let mut classes = Vec::new();
+        for id in self.keeper.below(id, &decoded.access.object) {
+            let class = self.keeper.target(id).map(|target| target.class);
+            if !classes.contains(&class) {
+                classes.push(class);
+                self.access_to(id, decoded);
+            }
+        }
+    }
+
+    fn access_to(&mut self, id: TargetId, decoded: &Decoded) {
+        let Some((class, facts, verdict)) = self.judge(id, decoded) else { return };
+        if decoded.unnamed {
+            let access = decoded.access.clone();
+            let access = Access { object: access.object.unseen(), ..access };
+            self.emit(class, &access, facts, verdict);
+        } else {
+            self.emit(class, &decoded.access, facts, verdict);
+        }
+    }
+
+    /// What is to be said about an access; `None` if it is not one of a door.
+    pub(super) fn judge(&mut self, id: TargetId, decoded: &Decoded) -> Option<(Class, Facts, Verdict)> {
+        let access = &decoded.access;
+        let Some(target) = self.keeper.target(id) else {
+            tracing::error!(target = id.0, "a record names an unknown target");
+            self.health.undecodable += 1;
+            return None;
+        };
+        if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
+            return None;
+        }
+        let mut facts =
+            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
+        if !is_at(target, decoded, &facts.path) {
+            return None;
+        }
+        let class = self.keeper.owner(id, decoded, &facts)?.class;
+        facts.whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
+        let verdict = self.decide(class, access, &facts.whose);
+        Some((class, facts, verdict))
+    }
+
+    fn control(&mut self, decoded: &Decoded) {
+        if let Some((class, verdict)) = control(&self.rules, &self.exes, &decoded.access) {
+            let actor = &decoded.access.actor;
+            let whose = self.identities.of(self.keeper.root(), actor, self.context.namespaces);
+            let facts = enrich::of_actor(actor, whose);
+            self.emit(class, &decoded.access, facts, verdict);
+        }
+    }
+
+    /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
+    /// file that now has the path, and a second look finds it.
+    fn decide(&mut self, class: Class, access: &Access, whose: &Whose) -> Verdict {
+        let verdict = decide(&self.rules, &self.exes, class, access, whose);
+        if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
+            return verdict;
+        }
+        self.look_at_executables();
+        decide(&self.rules, &self.exes, class, access, whose)
+    }
+}
