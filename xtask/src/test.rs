@@ -15,7 +15,7 @@ const PARTS: [Part; 7] = [
     ("build", || build::daemon(true).map(drop)),
     ("native", || e2e::run(&e2e::Args::all())),
     ("guests", || vm::run(&vm::Args::all())),
-    ("locked down guest", || vm::run(&vm::Args::locked_down())),
+    ("locked down guests", vm::run_locked_down),
 ];
 
 pub fn run() -> Result<()> {
