@@ -198,6 +198,37 @@ pub fn table(running: Option<View>) -> String {
     text
 }
 
+/// The table in short, in Markdown: how many of the ways that a backend can see at all each of them sees, by subject.
+pub fn summary() -> String {
+    const SUBJECTS: [(&str, &str); 5] = [
+        ("open", "opening a file"),
+        ("change", "changing a directory or a file's attributes"),
+        ("mount", "mounting over it"),
+        ("unix", "connecting to a unix socket"),
+        ("tcp", "connecting to a port"),
+    ];
+    let heads = View::ALL.map(View::name).join("` | `");
+    let mut text = format!("| ways of | `{heads}` |\n|---|---|---|---|---|\n");
+    for (subject, name) in SUBJECTS {
+        let ways = || {
+            let of_subject = |way: &&Way| way.id.split_once('.').is_some_and(|(own, _)| own == subject);
+            WAYS.iter().filter(of_subject).filter(|way| way.fentry == Seen)
+        };
+        let total = ways().count();
+        let cells = View::ALL.map(|view| {
+            let count = |sight| ways().filter(|way| way.sight(view) == sight).count();
+            let partly = match count(Partly) + count(Late) {
+                0 => String::new(),
+                partly => format!(", {partly} in part"),
+            };
+            format!("{} of {total}{partly}", count(Seen))
+        });
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(text, "| {name} | {} |", cells.join(" | "));
+    }
+    text
+}
+
 /// What is not seen, by subject, in sentences.
 pub fn gaps(view: View) -> Vec<String> {
     let best = View::Backend(Backend::Fentry);
@@ -229,6 +260,13 @@ mod tests {
     fn ids_are_unique() {
         let ids: HashSet<_> = WAYS.iter().map(|way| way.id).collect();
         assert_eq!(ids.len(), WAYS.len());
+    }
+
+    #[test]
+    fn the_readme_has_the_summary() {
+        let text =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+        assert!(text.contains(&summary()), "README.md needs this table:\n{}", summary());
     }
 
     #[test]
