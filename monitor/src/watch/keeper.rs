@@ -88,6 +88,7 @@ impl Keeper {
         let kept = self.notices.set(std::mem::take(&mut new.notices));
         self.keep(&kept, &mut new);
         new.keep_above(&mut self.plan);
+        new.keep_missing(&mut self.plan);
         kernel.watch(&new.desired)?;
         self.settle(kernel, news, started)?;
         let is_armed = |plan: &Plan, id| plan.state(id) == Some(&State::Armed);

@@ -28,13 +28,25 @@ impl Plan {
         let inside = bytes(&file.path_inside);
         if !file.path_inside.is_empty() {
             let path = self.mounts.on_node(file.key.dev, inside);
-            let found = path.filter(|path| hint.ancestor || beneath(target, path.as_os_str().as_bytes()));
+            let found = path.filter(|path| {
+                hint.ancestor
+                    || beneath(target, path.as_os_str().as_bytes())
+                    || self.was_on_the_way(target, hint, path)
+            });
             if found.is_some() {
                 return found;
             }
         }
         let names = if file.path_seen.is_empty() { inside } else { bytes(&file.path_seen) };
         self.place(target, hint, file.key, names, !file.path_seen.is_empty())
+    }
+
+    /// Whether the place was found by a name that was missing on the way to the target, and is beside that way.
+    fn was_on_the_way(&self, target: &Target, hint: Hint, path: &Path) -> bool {
+        let below = usize::try_from(hint.below).unwrap_or(usize::MAX);
+        let Some(name) = path.ancestors().nth(below) else { return false };
+        let above = target.path().is_some_and(|own| own != name && own.starts_with(name));
+        above && self.came.contains_key(&(hint.target.0, name.to_owned()))
     }
 
     pub fn mount(&self, target: &Target, hint: Hint, mount: &MountObject) -> Option<PathBuf> {
@@ -120,6 +132,10 @@ fn join_last(base: &Path, path: &Path, count: u32) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::Object;
+    use crate::event::samples;
+    use crate::model::Class;
+    use crate::node::Mounts;
 
     #[test]
     fn the_path_below_a_target_is_the_end_of_the_path_seen() {
@@ -127,5 +143,28 @@ mod tests {
         let seen = Path::new("/host/mnt/sub/x.yaml");
         assert_eq!(join_last(base, seen, 1), base.join("x.yaml"));
         assert_eq!(join_last(base, seen, 2), base.join("sub/x.yaml"));
+    }
+
+    #[test]
+    fn what_was_made_beside_a_missing_path_is_not_put_into_it() {
+        let target = Target { class: Class::RuntimeApi, what: What::Path("/run/containerd/s".into()) };
+        let mut old = Plan::default();
+        old.places.insert(0, "/run/containerd".into());
+        let mut plan = Plan { mounts: Mounts::parse(b"1 0 0:9 / /run rw"), ..Plan::default() };
+        plan.keep_missing(&mut old);
+        let hint = Hint { target: TargetId(0), below: 1, ancestor: false, across: false, on_node: true };
+        let place = |plan: &Plan, below, inside: &str| {
+            let Object::File(mut file) = samples::file(b"", true, false) else { panic!("not a file") };
+            file.key = ObjectKey::new(9, 1);
+            file.path_inside = inside.into();
+            plan.file(&target, Hint { below, ..hint }, &file).unwrap()
+        };
+        assert_eq!(place(&plan, 1, "/containerd/fifo"), Path::new("/run/containerd/fifo"));
+        assert_eq!(place(&plan, 2, "/containerd/fifo/1"), Path::new("/run/containerd/fifo/1"));
+        assert_eq!(place(&plan, 2, "/containerd/s/1"), Path::new("/run/containerd/s/1"));
+        // The directory has another name by now.
+        assert_eq!(place(&plan, 1, "/containerd/t/1"), Path::new("/run/containerd/s/1"));
+        plan.came.clear();
+        assert_eq!(place(&plan, 1, "/containerd/fifo"), Path::new("/run/containerd/s/fifo"));
     }
 }

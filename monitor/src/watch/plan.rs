@@ -2,6 +2,7 @@
 //! a difference.
 
 use std::collections::HashMap;
+use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub struct Plan {
     pub ids: HashMap<FileId, ObjectKey>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
+    /// Such parts that were missing a moment ago: what was made beneath them then may be told only now.
+    pub came: HashMap<(u32, PathBuf), Instant>,
     /// Where the path of a target really leads, if through a symbolic link.
     pub real: HashMap<u32, PathBuf>,
     /// Directories above targets.
@@ -164,10 +167,22 @@ impl Plan {
     }
 }
 
-/// How long a directory counts that is no longer above a target.
+impl Plan {
+    /// Remembers which names were missing in the plan before.
+    pub(super) fn keep_missing(&mut self, old: &mut Self) {
+        self.came = mem::take(&mut old.came);
+        self.came.retain(|_, since| since.elapsed() < KEPT);
+        let came = old.places.drain().filter(|(id, name)| self.places.get(id) != Some(name));
+        let room = MOST_CAME.saturating_sub(self.came.len());
+        self.came.extend(came.take(room).map(|place| (place, Instant::now())));
+    }
+}
+
+/// How long it counts what was so in an earlier plan.
 const KEPT: Duration = Duration::from_secs(60);
 /// With those that are kept. Whoever makes such directories all the time must not fill the kernel's table.
 const MOST_ABOVE: usize = 256;
+const MOST_CAME: usize = 1024;
 
 #[cfg(test)]
 mod tests {
