@@ -20,6 +20,7 @@ pub mod glob;
 pub mod identity;
 pub mod kernel;
 pub mod logging;
+pub mod manifest;
 pub mod memory;
 pub mod model;
 pub mod node;

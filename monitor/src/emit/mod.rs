@@ -77,12 +77,13 @@ impl Emitter {
         Ok(Self { queue: Some(queue), room: length, shared, thread: Some(thread), seq: 0 })
     }
 
-    /// Hands an event over, at once. It gets its number even when it is dropped, so that the gap shows.
-    pub fn emit(&mut self, mut event: Event) {
+    /// Hands an event over, at once. It gets its number even when it is dropped, so that the gap shows. Returns its id.
+    pub fn emit(&mut self, mut event: Event) -> Uuid {
         self.seq += 1;
         event.seq = self.seq;
-        event.id = Uuid::new_v7(Timestamp::now(NoContext));
-        let Some(queue) = &self.queue else { return };
+        let id = Uuid::new_v7(Timestamp::now(NoContext));
+        event.id = id;
+        let Some(queue) = &self.queue else { return id };
         // Counted before the writer can take it out again.
         let waiting = self.shared.queued.fetch_add(1, Ordering::Relaxed);
         let sent = if waiting >= self.room && is_access(event.kind) {
@@ -91,7 +92,7 @@ impl Emitter {
             queue.try_send(event)
         };
         match sent {
-            Ok(()) => return,
+            Ok(()) => return id,
             Err(TrySendError::Full(_)) => {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);
             }
@@ -99,6 +100,7 @@ impl Emitter {
             Err(TrySendError::Disconnected(_)) => {}
         }
         self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+        id
     }
 
     pub fn counters(&self) -> EmitCounters {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::event::text::{escaped, harmless};
-use crate::event::{Event, Lifecycle, Process, Started};
+use crate::event::{Event, Lifecycle, Manifest, Process, Started, described};
 use crate::model::Severity;
 
 pub(crate) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &TimeZone) -> io::Result<()> {
@@ -27,6 +27,10 @@ pub(crate) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &Ti
         (None, Some(rule), Some(process)) => {
             let (what, why) = headline(event);
             writeln!(out, "{:<26}  {}", rule.id, harmless(what))?;
+            if let Some(manifest) = &event.manifest {
+                // Who wrote it was said by the event before.
+                return write_manifest(out, manifest);
+            }
             if !why.is_empty() {
                 writeln!(out, "{INDENT}why     {}", harmless(why))?;
             }
@@ -92,6 +96,26 @@ fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
             })
             .collect();
         writeln!(out, "{INDENT}from    {}", names.join(" < "))?;
+    }
+    Ok(())
+}
+
+fn write_manifest(out: &mut impl Write, manifest: &Manifest) -> io::Result<()> {
+    let many = |list: &[String]| list.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(" ");
+    if let Some(link) = &manifest.link {
+        writeln!(out, "{INDENT}link    {}", quoted(link))?;
+    }
+    for pod in &manifest.pods {
+        writeln!(out, "{INDENT}{}", described(pod))?;
+        for (label, list) in [("images", &pod.images), ("paths", &pod.host_paths)] {
+            if !list.is_empty() {
+                writeln!(out, "{INDENT}  {label:<8}{}", many(list))?;
+            }
+        }
+    }
+    if !manifest.attention.is_empty() {
+        let attention: Vec<_> = manifest.attention.iter().map(|attention| attention.name()).collect();
+        writeln!(out, "{INDENT}mind    {}", attention.join(" "))?;
     }
     Ok(())
 }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::detection::detection;
+use super::detection::{detection, worse};
 use super::process::Describe;
 use super::{
-    Agent, Event, Health, HealthState, Kind, Lifecycle, Node, Outcome, SCHEMA, Status, Target, message,
+    Agent, Event, Health, HealthState, Kind, Lifecycle, Manifest, Node, Outcome, SCHEMA, Status, Target,
+    message,
 };
 use crate::access::{self, Access, Object};
 use crate::clock::Clock;
@@ -96,6 +97,21 @@ impl Context {
         Event { kind: Kind::Snapshot, message, count: (count > 1).then_some(count), ..event }
     }
 
+    /// The event of an access again, for what the manifest holds since.
+    pub fn manifest(&self, event: Event, manifest: Manifest) -> Event {
+        Event {
+            time: self.clock.now(),
+            severity: worse(event.severity, &manifest.attention),
+            message: message::manifest(event.target.as_ref(), &manifest),
+            follows: Some(event.id),
+            manifest: Some(Box::new(manifest)),
+            count: None,
+            first_time: None,
+            last_time: None,
+            ..event
+        }
+    }
+
     pub fn lifecycle(&self, lifecycle: Lifecycle, severity: Severity, message: String) -> Event {
         Event { lifecycle: Some(Box::new(lifecycle)), severity, message, ..self.bare() }
     }
@@ -140,6 +156,8 @@ impl Context {
             outcome: None,
             process: None,
             target: None,
+            manifest: None,
+            follows: None,
             attack: &[],
             count: None,
             first_time: None,

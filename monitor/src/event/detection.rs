@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Attention;
 use crate::access::Actor;
 use crate::model::{Class, Group, Severity};
 
@@ -198,6 +199,22 @@ impl Detection {
     pub(super) fn severity_of(&self, actor: &Actor, in_container: bool) -> Severity {
         if in_container || actor.exe.deleted { raised(self.severity) } else { self.severity }
     }
+}
+
+/// As bad as it gets: a pod that nobody sees in the API, or one that can do to the node what it likes. Whoever is allowed to write
+/// such a manifest still is, and a file that the kubelet passes over runs nothing.
+pub(super) fn worse(severity: Severity, attention: &[Attention]) -> Severity {
+    let grave = |attention: &Attention| {
+        matches!(
+            attention,
+            Attention::InvalidNamespace
+                | Attention::PrivilegedOnHost
+                | Attention::HostPathRoot
+                | Attention::HostPathRuntimeApi
+        )
+    };
+    let harmless = severity == Severity::Info || attention.contains(&Attention::Ignored);
+    if !harmless && attention.iter().any(grave) { Severity::Critical } else { severity }
 }
 
 const fn raised(severity: Severity) -> Severity {

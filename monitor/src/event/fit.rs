@@ -9,10 +9,10 @@ use crate::identity::{Container, Pod};
 pub const LINE_MAX: usize = 8192;
 
 /// The event as JSON with a newline. Too long an event loses, in this order and only as far as needed: its ancestors, the
-/// exact bytes beside replaced text, arguments from the end, and then every other long string is cut.
+/// exact bytes beside replaced text, arguments from the end, what a manifest has many of, and then every other long string is cut.
 pub fn line(event: &mut Event) -> serde_json::Result<Vec<u8>> {
-    let steps: [fn(&mut Event) -> bool; 6] =
-        [drop_ancestors, drop_exact, cut_args, cut_lists, cut_strings, drop_details];
+    let steps: [fn(&mut Event) -> bool; 7] =
+        [drop_ancestors, drop_exact, cut_args, cut_manifest, cut_lists, cut_strings, drop_details];
     let mut line = serialise(event)?;
     for step in steps {
         while line.len() > LINE_MAX && step(event) {
@@ -61,6 +61,10 @@ fn cut_args(event: &mut Event) -> bool {
         process.args_truncated = true;
     }
     cut
+}
+
+fn cut_manifest(event: &mut Event) -> bool {
+    event.manifest.as_mut().is_some_and(|manifest| manifest.shorten())
 }
 
 fn cut_lists(event: &mut Event) -> bool {

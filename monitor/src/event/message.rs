@@ -1,6 +1,7 @@
 //! One sentence for people.
 
-use super::text::escaped_bytes;
+use super::text::{escaped, escaped_bytes};
+use super::{Manifest, ManifestPod, Target};
 use crate::access::{Access, FileObject, Object, OtherPlace, Outcome};
 use crate::model::Action;
 use crate::verdict::Verdict;
@@ -45,4 +46,32 @@ pub(super) fn access(access: &Access, path: &[u8], verdict: &Verdict) -> String 
         return format!("{} connected to {what}: {}", inet.src_ip, verdict.detail);
     }
     format!("{}[{}] {did} {what}: {}", escaped_bytes(exe), actor.pid, verdict.detail)
+}
+
+/// What a manifest holds.
+pub(super) fn manifest(target: Option<&Target>, manifest: &Manifest) -> String {
+    let path = escaped(target.and_then(Target::path).unwrap_or_default());
+    match (&manifest.problem, manifest.pods.as_slice()) {
+        (Some(problem), _) => format!("{path}: {}", escaped(problem)),
+        (None, []) => format!("{path} holds no pod"),
+        (None, [first, others @ ..]) => {
+            let more = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
+            format!("{path} holds {}{more}", pod(first))
+        }
+    }
+}
+
+/// `pod kube-system/x privileged hostPID`
+pub(crate) fn pod(pod: &ManifestPod) -> String {
+    let name = escaped(pod.name.as_deref().unwrap_or("?"));
+    let mut text = format!("pod {}/{name}", escaped(&pod.namespace));
+    for (is_so, word) in [
+        (!pod.namespace_valid, " in no valid namespace"),
+        (pod.privileged, " privileged"),
+        (pod.host_pid, " hostPID"),
+        (pod.host_network, " hostNetwork"),
+    ] {
+        text += if is_so { word } else { "" };
+    }
+    text
 }

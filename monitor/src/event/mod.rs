@@ -5,6 +5,7 @@ mod detection;
 mod fit;
 mod health;
 mod lifecycle;
+mod manifest;
 mod message;
 mod node;
 mod object;
@@ -24,6 +25,8 @@ pub use self::detection::{Attack, Detection, Rule, detections};
 pub use self::fit::{LINE_MAX, line};
 pub use self::health::{Health, HealthState};
 pub use self::lifecycle::{ArmedTarget, Lifecycle, MissingHook, SnapshotTaken, Started, WaitingTarget};
+pub use self::manifest::{Attention, Manifest, ManifestPod};
+pub(crate) use self::message::pod as described;
 pub use self::object::Target;
 pub use self::process::Process;
 use crate::model::{Action, Severity};
@@ -84,6 +87,13 @@ pub struct Event {
     /// What it was done to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
+    /// What a static pod manifest holds by now. It comes in an event of its own, after the alert of whoever wrote it, when the file
+    /// has not changed for a moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<Box<Manifest>>,
+    /// The `id` of the event that this one adds to: of the last access before the manifest was read. It is no further access.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Uuid>,
     /// MITRE ATT&CK techniques.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub attack: &'static [Attack],

@@ -159,6 +159,16 @@ impl Target {
             .is_some_and(|place| place.path_b64.take().is_some() | place.path_seen_b64.take().is_some())
     }
 
+    /// Its path on the node, if it has one.
+    pub(super) fn path(&self) -> Option<&str> {
+        match &self.object {
+            Kind::File(File { place, .. })
+            | Kind::Mount(Mount { place, .. })
+            | Kind::UnixSocket(UnixSocket { place, .. }) => Some(&place.path),
+            Kind::InetSocket(_) | Kind::Process(_) => None,
+        }
+    }
+
     /// Every string that an actor can make long.
     pub(super) fn strings(&mut self) -> impl Iterator<Item = &mut String> {
         let (place, more) = match &mut self.object {

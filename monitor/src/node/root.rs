@@ -40,6 +40,12 @@ impl Root {
         Ok(Self { fd, path, mountinfo })
     }
 
+    /// The same root for another thread.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let Self { fd, path, mountinfo } = self;
+        Ok(Self { fd: fd.try_clone()?, path, mountinfo })
+    }
+
     /// Another directory as the root, for tests.
     #[cfg(test)]
     pub(crate) fn at_dir(path: &Path) -> io::Result<Self> {

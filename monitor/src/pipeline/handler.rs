@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::canary::Canary;
 use super::health::{HEARTBEAT, Health};
 use super::held::Held;
+use super::manifests::{self, Manifests};
 use super::reload::Reloads;
 use super::repeats::{Due, Repeats};
 use super::since::{self, Since};
@@ -15,7 +16,7 @@ use crate::config::Rule;
 use crate::decide::ExeTable;
 use crate::decode::{Record, decode};
 use crate::emit::{EmitCounters, Emitter};
-use crate::event::{Context, Facts, Lifecycle, SnapshotTaken};
+use crate::event::{Context, Event, Facts, Lifecycle, SnapshotTaken};
 use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
@@ -52,6 +53,7 @@ pub struct Handler {
     show_allowed: bool,
     pub(super) health: Health,
     pub(super) held: Held,
+    pub(super) manifests: Manifests,
     pub(super) teller: Teller,
     pub(super) reloads: Reloads,
     pub(super) repeats: Repeats,
@@ -89,6 +91,7 @@ impl Handler {
             show_allowed,
             health: Health::default(),
             held: Held::default(),
+            manifests: Manifests::default(),
             teller,
             reloads,
             repeats: Repeats::default(),
@@ -192,9 +195,15 @@ impl Handler {
         } else if !self.show_allowed {
             return;
         }
+        let manifest = manifests::changed(class, access, &facts.path);
         let event = self.context.access(class, access, facts, verdict);
         self.repeats.note(access, &event);
-        self.emitter.emit(event);
+        let Some(path) = manifest else {
+            self.emitter.emit(event);
+            return;
+        };
+        let id = self.emitter.emit(event.clone());
+        self.manifests.written(path, Event { id, ..event });
     }
 
     pub(super) fn emit_lifecycle(&mut self, lifecycle: Lifecycle, severity: Severity, message: String) {
@@ -222,6 +231,7 @@ impl Handler {
         self.health.unattributed = self.repeats.unattributed;
         self.health.overflows = self.teller.overflows;
         self.health.brief_mounts = self.teller.brief_mounts;
+        self.health.manifests = self.manifests.unread;
         let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);
         for health in due {
             self.emitter.emit(self.context.health(health));

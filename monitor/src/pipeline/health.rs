@@ -17,6 +17,8 @@ pub(super) struct Health {
     pub overflows: u64,
     /// Mounts that ended before anyone could look where they were.
     pub brief_mounts: u64,
+    /// Manifests that nobody looked at after they were written.
+    pub manifests: u64,
     /// Repeated accesses whose first is not remembered.
     pub unattributed: u64,
     last_beat: Instant,
@@ -29,6 +31,7 @@ impl Default for Health {
             undecodable: 0,
             overflows: 0,
             brief_mounts: 0,
+            manifests: 0,
             unattributed: 0,
             last_beat: Instant::now(),
             reported: BTreeMap::new(),
@@ -80,6 +83,7 @@ impl Health {
         let own = [
             ("undecodable", self.undecodable),
             ("fanotify_overflow", self.overflows),
+            ("manifests_unread", self.manifests),
             ("repeats_unattributed", self.unattributed),
             ("output_queue_full", dropped),
             ("output_failed", failed),

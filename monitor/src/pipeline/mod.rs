@@ -1,12 +1,14 @@
 //! The daemon at work: records in, events out, until it is told to stop.
 
 mod canary;
+mod content;
 mod doors;
 mod handler;
 mod health;
 mod held;
 mod judge;
 mod look;
+mod manifests;
 pub mod reload;
 mod repeats;
 mod since;
@@ -75,6 +77,7 @@ pub async fn run(
                 ring.drain_all(|record| handler.record(record));
                 handler.reload();
             }
+            answer = handler.manifests.ready() => handler.look_at_manifests(answer),
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(),
@@ -91,6 +94,7 @@ pub async fn run(
     handler.tell(true);
     handler.release(true);
     handler.report_repeats(true);
+    handler.last_manifests().await;
     handler.check_health();
     let alerts = handler.alerts;
     let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };
