@@ -44,7 +44,7 @@ pub(crate) fn violation(detail: &str) -> Verdict {
     }
 }
 
-fn allowed() -> Verdict {
+pub(crate) fn allowed() -> Verdict {
     Verdict {
         result: verdict::Outcome::Allowed,
         reason: Reason::RuleMatched,
@@ -296,7 +296,39 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
             event.time = context.clock.at(100 * SECOND);
         }
     }
+    let (_, written) = events.iter().find(|(name, _)| *name == "static_pod_manifest.write").cloned().unwrap();
+    let summary = context.manifest(written, self::manifest("NO_SUCH"));
+    let id = Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | events.len() as u128 + 1);
+    let time = context.clock.at(100 * SECOND);
+    events.push(("manifest", Event { seq: events.len() as u64 + 1, id, time, ..summary }));
     events
+}
+
+/// What a manifest holds, with this text wherever its author can choose one.
+pub(crate) fn manifest(text: &str) -> Manifest {
+    let pod = ManifestPod {
+        name: Some(text.to_owned()),
+        namespace: text.to_owned(),
+        namespace_valid: false,
+        host_pid: true,
+        host_network: false,
+        privileged: true,
+        host_paths: vec![text.to_owned(), "/run/containerd/containerd.sock".to_owned()],
+        images: vec![text.to_owned(), "registry.example/a:1".to_owned()],
+    };
+    Manifest {
+        sha256: Some("0f".repeat(32)),
+        parses: true,
+        problem: None,
+        link: None,
+        attention: vec![
+            Attention::InvalidNamespace,
+            Attention::PrivilegedOnHost,
+            Attention::HostPathRuntimeApi,
+        ],
+        pods: vec![pod],
+        omitted: 1,
+    }
 }
 
 /// An alert with this text wherever an actor can choose one.

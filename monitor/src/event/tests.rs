@@ -75,6 +75,8 @@ fn a_misspelt_property_is_found_at_any_depth_and_a_later_one_is_no_error() {
         "/lifecycle/targets_armed/0",
         "/lifecycle/targets_waiting/0",
         "/health",
+        "/manifest",
+        "/manifest/pods/0",
     ];
     for place in places {
         let mut event = events.iter().find(|event| event.pointer(place).is_some()).unwrap().clone();
@@ -128,6 +130,19 @@ fn an_actor_in_a_container_is_worse() {
 }
 
 #[test]
+fn a_grave_manifest_is_worse_unless_whoever_wrote_it_may() {
+    let severity = |expected: bool, attention: Attention| {
+        let verdict = if expected { samples::allowed() } else { violation("") };
+        let write = access(Action::Write, file(b"/x", false, true), actor(&[]));
+        let event = context().access(Class::StaticPodManifest, &write, Facts::default(), verdict);
+        context().manifest(event, Manifest { attention: vec![attention], ..Manifest::default() }).severity
+    };
+    assert_eq!(severity(false, Attention::InvalidNamespace), Severity::Critical);
+    assert_eq!(severity(false, Attention::HostNetwork), Severity::High);
+    assert_eq!(severity(true, Attention::InvalidNamespace), Severity::Info);
+}
+
+#[test]
 fn bytes_that_are_no_text_are_kept() {
     let event = parsed(hostile(b"/a\xff"));
     assert_eq!(event["target"]["path"], "/a\u{fffd}");
@@ -160,6 +175,21 @@ proptest! {
         prop_assert!(line.len() <= LINE_MAX, "{} bytes", line.len());
         prop_assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         prop_assert!(serde_json::from_slice::<Value>(&line).is_ok());
+    }
+
+    #[test]
+    fn what_a_manifest_holds_fits_too(text in ".{0,300}", count in 0..20usize) {
+        let alert = hostile(text.as_bytes());
+        let mut manifest = samples::manifest(&text);
+        manifest.pods = vec![manifest.pods[0].clone(); count];
+        manifest.pods.iter_mut().for_each(|pod| pod.images = vec![text.clone(); count]);
+        let line = line(&mut context().manifest(alert, manifest)).unwrap();
+        prop_assert!(line.len() <= LINE_MAX, "{} bytes", line.len());
+        let event: Value = serde_json::from_slice(&line).unwrap();
+        let manifest = &event["manifest"];
+        let left = manifest["pods"].as_array().map_or(0, Vec::len);
+        prop_assert!(left == count || manifest["omitted"].as_u64() > Some(1), "{left} of {count}: {manifest}");
+        prop_assert!(manifest["attention"].as_array().is_some_and(|list| list.len() == 3));
     }
 
     #[test]

@@ -31,7 +31,9 @@ impl Doors {
         let door = |target: &Target| {
             let (path, pattern) = match &target.what {
                 What::Path(path) | What::Socket(path) => (path, None),
-                What::Glob { base, pattern } | What::Sockets { base, pattern } => (base, Some(pattern.clone())),
+                What::Glob { base, pattern } | What::Sockets { base, pattern } => {
+                    (base, Some(pattern.clone()))
+                }
                 What::Port { .. } => return None,
             };
             Some(Door { class: target.class, path: plain(path), pattern })
@@ -48,9 +50,10 @@ impl Doors {
     /// Whether the kubelet looks at a path: it does not look into directories of its directory.
     fn is_looked_at(&self, path: &Path) -> bool {
         let path = plain(path);
-        self.0.iter().filter(|door| door.class == Class::StaticPodManifest).any(|door| {
-            path == door.path || path.parent() == Some(&door.path) || door.pattern.is_some()
-        })
+        self.0
+            .iter()
+            .filter(|door| door.class == Class::StaticPodManifest)
+            .any(|door| path == door.path || path.parent() == Some(&door.path) || door.pattern.is_some())
     }
 }
 

@@ -42,9 +42,8 @@ fn pod(document: &Node) -> ManifestPod {
         namespace,
         host_pid: is_true(&["spec", "hostPID"]),
         host_network: is_true(&["spec", "hostNetwork"]),
-        privileged: containers().any(|container| {
-            container.at(&["securityContext", "privileged"]).is_some_and(Node::is_true)
-        }),
+        privileged: containers()
+            .any(|container| container.at(&["securityContext", "privileged"]).is_some_and(Node::is_true)),
         host_paths: volumes.iter().filter_map(|volume| texts(volume.at(&["hostPath", "path"]))).collect(),
         images: containers().filter_map(|container| texts(container.at(&["image"]))).collect(),
     }
