@@ -18,6 +18,7 @@ mod decode;
 mod event;
 mod fanotify;
 mod glob;
+mod manifest;
 mod mounts;
 
 pub use btf::btf;
@@ -28,6 +29,7 @@ pub use decode::decode;
 pub use event::event;
 pub use fanotify::fanotify;
 pub use glob::glob;
+pub use manifest::manifest;
 pub use mounts::mounts;
 
 /// The main function of a fuzz target.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 9] = [
+const TARGETS: [Target; 10] = [
     ("btf", super::btf),
     ("bundle", super::bundle),
     ("cgroup", super::cgroup),
@@ -14,6 +14,7 @@ const TARGETS: [Target; 9] = [
     ("event", super::event),
     ("fanotify", super::fanotify),
     ("glob", super::glob),
+    ("manifest", super::manifest),
     ("mounts", super::mounts),
 ];
 

@@ -9,6 +9,7 @@ use crate::config::{Config, ConfigErrors};
 use crate::event::Event;
 use crate::identity::spec::{Keys, parse};
 use crate::kernel::listen;
+use crate::manifest::{Doors, summary};
 use crate::{config, emit, enrich};
 
 /// The name that errors give to a policy's file.
@@ -41,6 +42,11 @@ pub fn bundle(json: &[u8]) -> [Result<Vec<String>, String>; 2] {
         let kept = [spec.namespace, spec.pod, spec.uid, spec.container, spec.image, spec.sandbox_id];
         Ok(kept.into_iter().flatten().collect())
     })
+}
+
+/// The summary of a static pod manifest, as it is written.
+pub fn manifest(text: &[u8]) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&summary(text, &Doors::default()))
 }
 
 /// The event for people.

@@ -196,8 +196,9 @@ impl Daemon {
     }
 }
 
+/// What follows an alert is no further access.
 fn is_alert(event: &Value) -> bool {
-    event["kind"] == "alert" && event["process"]["pid"] != std::process::id()
+    event["kind"] == "alert" && event["follows"].is_null() && event["process"]["pid"] != std::process::id()
 }
 
 /// Until when something that is waited for has to come.

@@ -119,7 +119,7 @@ fn of_pod(pod: &ManifestPod, doors: &Doors) -> Vec<Attention> {
     .into_iter()
     .filter_map(|(is_so, attention)| is_so.then_some(attention))
     .collect();
-    for path in pod.host_paths.iter().map(Path::new) {
+    for path in pod.host_paths.iter().filter(|path| !path.is_empty()).map(Path::new) {
         if plain(path) == Path::new("/") {
             attention.push(Attention::HostPathRoot);
         } else {

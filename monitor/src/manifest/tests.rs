@@ -127,7 +127,9 @@ fn a_host_path_leads_to_what_is_at_above_and_beneath_it() {
         ("/etc/kubernetes", vec![Attention::HostPathStaticPodManifest, Attention::HostPathCredential]),
         ("/etc/kubernetes/pki/etcd", vec![Attention::HostPathCredential]),
         ("/etc/kubernetes/pki/etcd/server.key", vec![Attention::HostPathCredential]),
-        ("/etc/kubernetes/pki/ca.crt", vec![]),
+        // It may be a directory, with keys in it.
+        ("/etc/kubernetes/pki/ca.crt", vec![Attention::HostPathCredential]),
+        ("/etc/kubernetes/pkiother", vec![]),
         ("/etc/kubernetes-other", vec![]),
         ("/data", vec![]),
         ("", vec![]),
@@ -181,11 +183,11 @@ fn what_is_no_pod_holds_none() {
 
 #[test]
 fn lists_and_texts_have_bounds() {
-    let volumes = "{hostPath: {path: /data}},".repeat(1000);
+    let volumes = "{hostPath: {path: /data}},".repeat(100);
     let pod =
         format!("{{kind: Pod, metadata: {{name: {}}}, spec: {{volumes: [{volumes}]}}}}\n", "n".repeat(5000));
     let manifest = of(&vec![pod; 20].join("---\n"));
-    assert!(manifest.pods.len() <= 8 && manifest.omitted > 900, "{}", manifest.omitted);
+    assert!(manifest.pods.len() <= 8 && manifest.omitted > 600, "{}", manifest.omitted);
     assert!(serde_json::to_vec(&manifest).unwrap().len() < 64 << 10);
 }
 

@@ -13,6 +13,7 @@ mod inbound;
 mod keys;
 mod lifecycle;
 mod lockdown;
+mod manifests;
 mod many;
 mod policy;
 mod ports;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Trial> {
         ports::all(),
         policy::all(),
         reload::all(),
+        manifests::all(),
         many::all(),
         flood::all(),
         takeover::all(),
