@@ -298,7 +298,7 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
     }
     let (_, written) = events.iter().find(|(name, _)| *name == "static_pod_manifest.write").cloned().unwrap();
     let summary = context.manifest(written, self::manifest("NO_SUCH"));
-    let id = Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | events.len() as u128 + 1);
+    let id = Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | (events.len() as u128 + 1));
     let time = context.clock.at(100 * SECOND);
     events.push(("manifest", Event { seq: events.len() as u64 + 1, id, time, ..summary }));
     events

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
@@ -96,7 +96,7 @@ fn holds_the_pod() -> Value {
 }
 
 /// Not by this process, whose accesses are left out elsewhere.
-fn write(path: &PathBuf, text: &str) -> Result<()> {
+fn write(path: &Path, text: &str) -> Result<()> {
     let source = tempfile::NamedTempFile::new()?;
     fs::write(source.path(), text)?;
     shell(&format!("cat {} > {}", source.path().display(), path.display()))

@@ -179,7 +179,9 @@ fn nothing_twice(backend: &'static str) -> Result<()> {
     let Run { daemon, seen, .. } = run;
     let (_, events) = daemon.stop(rustix::process::Signal::TERM)?;
     for (from, pid, wanted) in seen {
-        let same = |event: &&Value| at(event, "/process/pid") == &pid && is_like(event, &wanted);
+        let same = |event: &&Value| {
+            event["follows"].is_null() && at(event, "/process/pid") == &pid && is_like(event, &wanted)
+        };
         let count = events[from..].iter().filter(same).count();
         ensure!(count == 1, "{count} events of {wanted} by process {pid}");
     }
