@@ -28,6 +28,12 @@ pub enum Reason {
     UidMismatch,
     /// The executable matches, the systemd unit does not.
     UnitMismatch,
+    /// The executable matches, the namespaces it is in do not.
+    NamespaceMismatch,
+    /// The process matches, its arguments do not, or are not known whole.
+    ArgsMismatch,
+    /// The process matches, those that started it do not.
+    AncestorMismatch,
     /// The process matches, the address it connects to does not.
     DestinationMismatch,
     /// Rules name containers, and the process is in none of them.

@@ -123,6 +123,23 @@ pub(super) struct Process {
     pub uid: Option<List<u32>>,
     #[serde(deserialize_with = "given")]
     pub unit: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub args: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub ancestors: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub host_ns: Option<HostNs>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct HostNs {
+    #[serde(deserialize_with = "given")]
+    pub mnt: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    pub pid: Option<bool>,
+    #[serde(deserialize_with = "given")]
+    pub net: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -5,10 +5,12 @@ mod error;
 mod file;
 mod parse;
 mod paths;
+mod process;
 pub mod profile;
 mod rules;
 mod show;
 mod validate;
+mod words;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -18,9 +20,11 @@ use ipnet::IpNet;
 use monitor_abi::watch::PORTS_MAX;
 use sha2::{Digest as _, Sha256};
 
-pub use self::container::{Containers, Words};
+pub use self::container::Containers;
 pub use self::error::ConfigErrors;
 use self::error::Problem;
+pub use self::process::{HostNamespaces, Processes};
+pub use self::words::Words;
 use crate::model::{Class, Group};
 use crate::target::{Target, What};
 
@@ -58,12 +62,7 @@ pub struct Rule {
     pub targets: Vec<Class>,
     /// `None` for any.
     pub access: Option<Vec<Group>>,
-    /// Executables of the node; empty for any.
-    pub exe: Vec<PathBuf>,
-    /// Empty for any.
-    pub uid: Vec<u32>,
-    /// systemd units of the node; empty for any.
-    pub unit: Vec<Words>,
+    pub process: Processes,
     /// Containers that the process is in one of; `None` for any, and for none.
     pub container: Option<Containers>,
     /// Networks that connections come from. Such a rule is about nothing else.
@@ -80,12 +79,22 @@ impl Config {
 
     /// The classes of which connections from elsewhere are reported: those that some rule expects any of.
     pub fn inbound(&self) -> Vec<Class> {
-        let about_accept = |rule: &Rule| {
-            !rule.source.is_empty()
-                || rule.access.as_ref().is_some_and(|groups| groups.contains(&Group::Accept))
-        };
-        let rules = self.rules.iter().map(|entry| &entry.value).filter(|rule| about_accept(rule));
+        let about_accept = |rule: &&Rule| !rule.source.is_empty() || rule.accepts();
+        let rules = self.rules.iter().map(|entry| &entry.value).filter(about_accept);
         rules.flat_map(|rule| rule.targets.iter().copied()).collect()
+    }
+}
+
+impl Rule {
+    /// Whether it names connections from elsewhere.
+    fn accepts(&self) -> bool {
+        self.access.as_ref().is_some_and(|groups| groups.contains(&Group::Accept))
+    }
+
+    /// Whether somebody has to say that this is meant: it allows whoever comes.
+    fn is_for_anyone(&self) -> bool {
+        let any_container = self.container.as_ref().is_none_or(Containers::are_any);
+        self.source.is_empty() && (self.accepts() || self.process.are_any() && any_container)
     }
 }
 

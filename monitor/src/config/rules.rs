@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use ipnet::IpNet;
 use serde_saphyr::{Location, Spanned};
 
-use super::file::{Allow, List, Process};
-use super::paths::{absolute, shown};
+use super::file::{Allow, List};
+use super::paths::shown;
 use super::validate::Check;
-use super::{Containers, Rule, Words};
+use super::{Containers, Processes, Rule};
 use crate::model::{Class, Group};
 
 impl Check {
@@ -27,17 +27,6 @@ impl Check {
             let what = format!("`{}` of rule `{name}` never happens to its targets", group.name());
             self.wrong(at, format!("{what}; write {}", groups_of(targets)));
         }
-    }
-
-    fn units(&mut self, at: Location, name: &str, units: Option<List<String>>) -> Vec<Words> {
-        let mut words = Vec::new();
-        for unit in units.into_iter().flat_map(|list| list.0) {
-            match Words::new(&unit) {
-                Ok(unit) => words.push(unit),
-                Err(why) => self.wrong(at, format!("`{}` as `unit` of rule `{name}` {why}", shown(&unit))),
-            }
-        }
-        words
     }
 
     /// Only ports have one. `outbound`: the rule is not about connections from elsewhere.
@@ -70,7 +59,6 @@ impl Check {
         let Allow { id, targets: List(targets), access, process, container, source, destination, i_know } =
             rule.value;
         let of_process = process.is_some();
-        let Process { exe, uid, unit } = process.unwrap_or_default();
         let problems = self.problems.len();
         let name = shown(&id);
         if id.is_empty() {
@@ -88,18 +76,21 @@ impl Check {
         }
         let empty = [
             ("access", access.as_ref().is_some_and(|list| list.0.is_empty())),
-            ("exe", exe.as_ref().is_some_and(|list| list.0.is_empty())),
-            ("uid", uid.as_ref().is_some_and(|list| list.0.is_empty())),
-            ("unit", unit.as_ref().is_some_and(|list| list.0.is_empty())),
             ("source", source.as_ref().is_some_and(|list| list.0.is_empty())),
             ("destination", destination.as_ref().is_some_and(|list| list.0.is_empty())),
         ];
         for (field, _) in empty.iter().filter(|(_, empty)| *empty) {
             self.wrong(at, format!("`{field}` of rule `{name}` is an empty list; leave it out for any"));
         }
-        let (container, wrong) = container.map(|fields| Containers::read(&name, fields)).unzip();
-        let container_fits = wrong.as_ref().is_none_or(Vec::is_empty);
-        wrong.into_iter().flatten().for_each(|what| self.wrong(at, what));
+        let before = self.problems.len();
+        let (process, mut wrong) = Processes::read(&name, process.unwrap_or_default());
+        let container = container.map(|fields| {
+            let (container, more) = Containers::read(&name, fields);
+            wrong.extend(more);
+            container
+        });
+        wrong.into_iter().for_each(|what| self.wrong(at, what));
+        let fits = self.problems.len() == before;
         if source.is_some() && (of_process || container.is_some()) {
             let other = if of_process { "process" } else { "container" };
             let what = format!(
@@ -116,43 +107,40 @@ impl Check {
                 ),
             );
         }
-        let about_accept = access.as_ref().is_some_and(|List(groups)| groups.contains(&Group::Accept));
-        if about_accept && source.is_none() && !i_know {
-            let what = format!("rule `{name}` accepts connections from anywhere; give `source`");
-            self.wrong(at, format!("{what}, or say `i_know: true` if you mean it"));
-        } else if exe.is_none()
-            && uid.is_none()
-            && unit.is_none()
-            && container.as_ref().is_none_or(Containers::are_any)
-            && container_fits
-            && source.is_none()
-            && !i_know
-        {
-            let whom = if container.is_some() { "every container" } else { "every process" };
-            let what = format!(
-                "rule `{name}` allows {whom}; give `process` or `container`, or say `i_know: true` if you mean it"
-            );
-            self.wrong(at, what);
-        }
         if let Some(List(groups)) = &access
             && !groups.is_empty()
         {
             self.groups(at, &name, &targets, groups);
         }
+        let from_elsewhere = source.is_some();
         let source =
             source.map(|list| self.networks(at, &list.0, "a list as [10.0.0.0/8]")).unwrap_or_default();
         let destination = self.destination(at, &name, &targets, destination, source.is_empty());
-        let unit = self.units(at, &name, unit);
-        let exe: Vec<_> = exe
-            .into_iter()
-            .flat_map(|list| list.0)
-            .filter_map(|path| absolute(&path).map_err(|why| self.wrong(at, why)).ok())
-            .collect();
+        let access = access.map(|list| list.0);
+        let rule = Rule { id, targets, access, process, container, source, destination };
+        if fits && !from_elsewhere && !i_know && rule.is_for_anyone() {
+            self.wrong(at, anyone(&rule, &name));
+        }
         if self.problems.len() == problems {
-            let (access, uid) = (access.map(|list| list.0), uid.map(|list| list.0).unwrap_or_default());
-            self.own.rules.push(Rule { id, targets, access, exe, uid, unit, container, source, destination });
+            self.own.rules.push(rule);
         }
     }
+}
+
+/// What to say of a rule that allows whoever comes.
+fn anyone(rule: &Rule, name: &str) -> String {
+    let (what, give) = if rule.accepts() {
+        ("accepts connections from anywhere", "`source`")
+    } else if rule.container.is_some() {
+        ("allows every container", "`process` or `container`")
+    } else if rule.process.uid.contains(&0) {
+        ("allows whatever root runs", "`exe`, `unit` or `container`")
+    } else if rule.process != Processes::default() {
+        ("allows every process that looks so, which any can", "`exe`, `unit` or `container`")
+    } else {
+        ("allows every process", "`process` or `container`")
+    };
+    format!("rule `{name}` {what}; give {give}, or say `i_know: true` if you mean it")
 }
 
 /// Whether that kind of access can happen to targets of the class at all.

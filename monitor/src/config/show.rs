@@ -1,8 +1,9 @@
 //! The policy in force as a file that can be loaded again.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use super::{Config, Containers, Entry, Origin, Rule};
+use super::{Config, Containers, Entry, HostNamespaces, Origin, Processes, Rule, Words};
 use crate::model::Class;
 use crate::target::{Destinations, What};
 
@@ -58,10 +59,9 @@ impl Config {
 
     fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
         let Entry {
-            value: Rule { id, targets, access, exe, uid, unit, container, source, destination },
+            value: rule @ Rule { id, targets, access, process, container, source, destination },
             origin,
         } = entry;
-        let list = |words: Vec<String>| format!("[{}]", words.join(", "));
         writeln!(out, "  - id: {} # {}", quoted(id), self.source(*origin))?;
         writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
         if let Some(access) = access {
@@ -86,26 +86,14 @@ impl Config {
             });
             writeln!(out, "    container: {{{}}}", fields.collect::<Vec<_>>().join(", "))?;
         }
-        if exe.is_empty() && uid.is_empty() && unit.is_empty() {
-            let any = container.as_ref().is_none_or(Containers::are_any);
-            return if any { writeln!(out, "    i_know: true") } else { Ok(()) };
+        if rule.is_for_anyone() {
+            writeln!(out, "    i_know: true")?;
         }
-        writeln!(out, "    process:")?;
-        if !exe.is_empty() {
-            writeln!(
-                out,
-                "      exe: {}",
-                list(exe.iter().map(|path| quoted(&path.to_string_lossy())).collect())
-            )?;
+        let fields = process.written();
+        if !fields.is_empty() {
+            writeln!(out, "    process:")?;
         }
-        if !uid.is_empty() {
-            writeln!(out, "      uid: {}", list(uid.iter().map(ToString::to_string).collect()))?;
-        }
-        if !unit.is_empty() {
-            let units = unit.iter().map(|unit| quoted(&unit.to_string()));
-            writeln!(out, "      unit: {}", list(units.collect()))?;
-        }
-        Ok(())
+        fields.iter().try_for_each(|(key, value)| writeln!(out, "      {key}: {value}"))
     }
 
     fn source(&self, origin: Origin) -> String {
@@ -121,37 +109,88 @@ impl Config {
 impl Rule {
     /// In a few words, for a list.
     pub fn summary(&self) -> String {
-        let Self { id: _, targets, access, exe, uid, unit, container, source, destination } = self;
-        let join = |words: Vec<String>| words.join(", ");
-        let mut text = join(targets.iter().map(ToString::to_string).collect());
+        let Self { id: _, targets, access, process, container, source, destination } = self;
+        let mut text = join(targets);
         if let Some(access) = access {
-            text += &format!(" ({})", join(access.iter().map(|group| group.name().to_owned()).collect()));
+            text += &format!(" ({})", access.iter().map(|group| group.name()).collect::<Vec<_>>().join(", "));
         }
         if !source.is_empty() {
-            return text + &format!(" from {}", join(source.iter().map(ToString::to_string).collect()));
+            return text + &format!(" from {}", join(source));
         }
         text += " by ";
-        text += &match (exe.is_empty(), uid.is_empty()) {
-            (true, true) => "anyone".to_owned(),
-            (false, _) => join(exe.iter().map(|path| path.display().to_string()).collect()),
-            (true, false) => "any executable".to_owned(),
-        };
-        if !uid.is_empty() {
-            text += &format!(" as user {}", join(uid.iter().map(ToString::to_string).collect()));
-        }
-        if !unit.is_empty() {
-            text += &format!(" of unit {}", join(unit.iter().map(ToString::to_string).collect()));
-        }
+        text += &process.summary();
         if !destination.is_empty() {
-            text += &format!(" to {}", join(destination.iter().map(ToString::to_string).collect()));
+            text += &format!(" to {}", join(destination));
         }
         for (key, words) in
             container.iter().flat_map(Containers::fields).filter(|(_, words)| !words.is_empty())
         {
-            text += &format!(" in {key} {}", join(words.iter().map(ToString::to_string).collect()));
+            text += &format!(" in {key} {}", join(words));
         }
         text
     }
+}
+
+impl Processes {
+    /// The fields that say something, as they are written in a file.
+    fn written(&self) -> Vec<(&'static str, String)> {
+        let Self { exe, uid, unit, args, ancestors, host_ns } = self;
+        let paths = |paths: &[PathBuf]| paths.iter().map(|path| quoted(&path.to_string_lossy())).collect();
+        let words = |words: &[Words]| words.iter().map(|words| quoted(&words.to_string())).collect();
+        let lists: [(_, Vec<_>); 5] = [
+            ("exe", paths(exe)),
+            ("uid", uid.iter().map(ToString::to_string).collect()),
+            ("unit", words(unit)),
+            ("args", words(args)),
+            ("ancestors", paths(ancestors)),
+        ];
+        let lists = lists.into_iter().filter(|(_, items)| !items.is_empty());
+        let mut fields: Vec<_> = lists.map(|(key, items)| (key, list(items))).collect();
+        if *host_ns != HostNamespaces::default() {
+            fields.push(("host_ns", format!("{{{}}}", host_ns.words().join(", "))));
+        }
+        fields
+    }
+
+    fn summary(&self) -> String {
+        let Self { exe, uid, unit, args, ancestors, host_ns } = self;
+        let mut text = match (exe.is_empty(), self == &Self::default()) {
+            (true, true) => "anyone".to_owned(),
+            (true, false) => "any executable".to_owned(),
+            (false, _) => join(exe.iter().map(|path| path.display())),
+        };
+        if !uid.is_empty() {
+            text += &format!(" as user {}", join(uid));
+        }
+        if !unit.is_empty() {
+            text += &format!(" of unit {}", join(unit));
+        }
+        if !args.is_empty() {
+            text += &format!(" with arguments {}", join(args));
+        }
+        if !ancestors.is_empty() {
+            text += &format!(" below {}", join(ancestors.iter().map(|path| path.display())));
+        }
+        if *host_ns != HostNamespaces::default() {
+            text += &format!(" with host_ns {}", host_ns.words().join(", "));
+        }
+        text
+    }
+}
+
+impl HostNamespaces {
+    fn words(self) -> Vec<String> {
+        let given = self.fields().into_iter().filter_map(|(key, wanted)| Some((key, wanted?)));
+        given.map(|(key, wanted)| format!("{key}: {wanted}")).collect()
+    }
+}
+
+fn list(words: Vec<String>) -> String {
+    format!("[{}]", words.join(", "))
+}
+
+fn join<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The key of a class under which it is written.

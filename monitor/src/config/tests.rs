@@ -22,7 +22,12 @@ fn the_built_in_profile_has_every_class_and_loads_again() {
         assert!(config.rules.iter().any(|entry| entry.value.targets.contains(&class)), "{class}");
     }
     // A rule for any process or any executable would be a hole in every installation.
-    assert!(config.rules.iter().all(|entry| !entry.value.exe.is_empty() || entry.value.container.is_some()));
+    assert!(
+        config
+            .rules
+            .iter()
+            .all(|entry| !entry.value.process.exe.is_empty() || entry.value.container.is_some())
+    );
     let again = file(&config.to_yaml());
     assert_eq!(again.profile, "none");
     assert_eq!(
@@ -94,6 +99,20 @@ fn any_containers() -> impl Strategy<Value = Containers> {
     })
 }
 
+fn any_processes() -> impl Strategy<Value = Processes> {
+    let paths = || proptest::collection::vec(any_path(), 0..3);
+    let uid = proptest::collection::vec(any::<u32>(), 0..3);
+    let unit = proptest::collection::vec(any_words(), 0..3);
+    let line = "[^*]{1,9}".prop_map(|text| Words::line(&text).unwrap());
+    let args = proptest::collection::vec(line, 0..3);
+    let wanted = proptest::option::of(any::<bool>());
+    let host_ns = (wanted.clone(), wanted.clone(), wanted);
+    let host_ns = host_ns.prop_map(|(mnt, pid, net)| HostNamespaces { mnt, pid, net });
+    (paths(), uid, unit, args, paths(), host_ns).prop_map(|(exe, uid, unit, args, ancestors, host_ns)| {
+        Processes { exe, uid, unit, args, ancestors, host_ns }
+    })
+}
+
 fn any_rule() -> impl Strategy<Value = Rule> {
     let id = prop_oneof![
         proptest::sample::select(vec![
@@ -104,17 +123,12 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     ];
     let id = id.prop_filter("an id is needed", |id| !id.is_empty());
     let access = proptest::option::of(Just(vec![Group::Connect]));
-    let exe = proptest::collection::vec(any_path(), 0..3);
-    let uid = proptest::collection::vec(any::<u32>(), 0..3);
     let container = proptest::option::of(any_containers());
-    let unit = proptest::collection::vec(any_words(), 0..3);
-    (id, access, exe, uid, unit, container).prop_map(|(id, access, exe, uid, unit, container)| Rule {
+    (id, access, any_processes(), container).prop_map(|(id, access, process, container)| Rule {
         id,
         targets: vec![Class::RuntimeApi, Class::KubeletApi],
         access,
-        exe,
-        uid,
-        unit,
+        process,
         container,
         source: vec![],
         destination: vec![],

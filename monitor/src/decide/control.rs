@@ -1,34 +1,38 @@
 //! A process that rules allow is taken control of: whoever did so can use the doors in its name.
 
-use super::ExeTable;
+use super::Policy;
 use crate::access::{Access, Object};
-use crate::config::Rule;
 use crate::event::text::escaped_bytes;
 use crate::model::Class;
 use crate::verdict::{Outcome, Reason, Verdict};
 
-/// The door that the controlled process is allowed to use, and the verdict. `None` when no rule is about the process.
-pub fn control(rules: &[Rule], exes: &ExeTable, access: &Access) -> Option<(Class, Verdict)> {
-    let Object::Process(process) = &access.object else { return None };
-    let rule = rules.iter().find(|rule| rule.exe.iter().any(|path| exes.is(path, &process.exe)))?;
-    let class = *rule.targets.first()?;
-    // One that is allowed the same gains nothing.
-    let allowed = !access.actor.traced && rule.exe.iter().any(|path| exes.is(path, &access.actor.exe));
-    let exe = escaped_bytes(&process.exe.path);
-    let verdict = if allowed {
-        Verdict {
-            result: Outcome::Allowed,
-            reason: Reason::RuleMatched,
-            detail: format!("expected by rule {}", rule.id),
-            matched: Some(rule.id.clone()),
-        }
-    } else {
-        Verdict {
-            result: Outcome::Violation,
-            reason: Reason::ProcessControlled,
-            detail: format!("rule {} allows {exe}, and whoever controls it acts in its name", rule.id),
-            matched: None,
-        }
-    };
-    Some((class, verdict))
+impl Policy<'_> {
+    /// The door that the controlled process is allowed to use, and the verdict. `None` when no rule is about the process.
+    pub fn control(&self, access: &Access) -> Option<(Class, Verdict)> {
+        let Self { rules, exes, node: _ } = *self;
+        let Object::Process(process) = &access.object else { return None };
+        let rule =
+            rules.iter().find(|rule| rule.process.exe.iter().any(|path| exes.is(path, &process.exe)))?;
+        let class = *rule.targets.first()?;
+        // One that is allowed the same gains nothing.
+        let allowed =
+            !access.actor.traced && rule.process.exe.iter().any(|path| exes.is(path, &access.actor.exe));
+        let exe = escaped_bytes(&process.exe.path);
+        let verdict = if allowed {
+            Verdict {
+                result: Outcome::Allowed,
+                reason: Reason::RuleMatched,
+                detail: format!("expected by rule {}", rule.id),
+                matched: Some(rule.id.clone()),
+            }
+        } else {
+            Verdict {
+                result: Outcome::Violation,
+                reason: Reason::ProcessControlled,
+                detail: format!("rule {} allows {exe}, and whoever controls it acts in its name", rule.id),
+                matched: None,
+            }
+        };
+        Some((class, verdict))
+    }
 }

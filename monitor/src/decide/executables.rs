@@ -26,7 +26,7 @@ pub struct ExeTable {
 
 impl ExeTable {
     pub fn new(rules: &[Rule]) -> Self {
-        let paths = rules.iter().flat_map(|rule| &rule.exe);
+        let paths = rules.iter().flat_map(|rule| rule.process.exe.iter().chain(&rule.process.ancestors));
         Self { files: paths.map(|path| (path.clone(), None)).collect() }
     }
 

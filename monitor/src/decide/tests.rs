@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::access::{Executable, FileObject, InetObject, Object, ObjectKey, TargetId};
-use crate::config::Words;
+use crate::access::{Actor, Ancestor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId};
+use crate::config::{HostNamespaces, Words};
 use crate::identity::{Container, Pod, Source};
 use crate::model::{Action, Group};
 
@@ -15,9 +15,11 @@ fn rule(id: &str, exe: &[&str], uid: &[u32], access: Option<Vec<Group>>) -> Rule
         id: id.to_owned(),
         targets: vec![Class::StaticPodManifest],
         access,
-        exe: exe.iter().map(PathBuf::from).collect(),
-        uid: uid.to_vec(),
-        unit: vec![],
+        process: Processes {
+            exe: exe.iter().map(PathBuf::from).collect(),
+            uid: uid.to_vec(),
+            ..Processes::default()
+        },
         container: None,
         source: vec![],
         destination: vec![],
@@ -62,8 +64,14 @@ fn table(rules: &[Rule]) -> ExeTable {
     table
 }
 
+const NODE: Namespaces = Namespaces { mnt: 1, pid: 2, net: 3 };
+
+fn decide(rules: &[Rule], class: Class, access: &Access, whose: &Whose) -> Verdict {
+    Policy { rules, exes: &table(rules), node: NODE }.decide(class, access, whose)
+}
+
 fn reason(rules: &[Rule], access: &Access) -> Reason {
-    decide(rules, &table(rules), Class::StaticPodManifest, access, &Whose::default()).reason
+    decide(rules, Class::StaticPodManifest, access, &Whose::default()).reason
 }
 
 #[test]
@@ -83,13 +91,8 @@ fn the_reason_is_the_field_the_nearest_rule_failed_in() {
     ] {
         assert_eq!(reason(&rules, &access(exe, ino, uid, action)), expected, "{exe} {ino} {uid} {action}");
     }
-    let other_class = decide(
-        &rules,
-        &table(&rules),
-        Class::RuntimeApi,
-        &access(KUBELET, 7, 0, Action::Open),
-        &Whose::default(),
-    );
+    let other_class =
+        decide(&rules, Class::RuntimeApi, &access(KUBELET, 7, 0, Action::Open), &Whose::default());
     assert_eq!(other_class.reason, Reason::NoRuleForTarget);
 }
 
@@ -132,13 +135,13 @@ fn a_rule_about_containers_is_about_those_that_are_proven() {
         (Whose::default(), Reason::ContainerMismatch),
         (forged, Reason::ContainerUnknown),
     ] {
-        let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &whose);
+        let verdict = decide(&rules, Class::StaticPodManifest, &access, &whose);
         assert_eq!(verdict.reason, expected, "{whose:?}");
     }
     let mut traced = access;
     traced.actor.traced = true;
     let whose = of_pod("kube-system", "etcd-node1", true);
-    let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &traced, &whose);
+    let verdict = decide(&rules, Class::StaticPodManifest, &traced, &whose);
     assert_eq!(verdict.reason, Reason::ProcessControlled);
 }
 
@@ -175,7 +178,7 @@ fn a_detail_says_what_is_known_of_the_executable() {
     let detail = |executable: Executable| {
         let mut access = access(KUBELET, 8, 0, Action::Open);
         access.actor.exe = executable;
-        decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default()).detail
+        decide(&rules, Class::StaticPodManifest, &access, &Whose::default()).detail
     };
     let key = Some(ObjectKey::new(1, 8));
     let names = "is not an executable that any rule for this target names";
@@ -219,12 +222,83 @@ fn hostile_names_are_escaped_in_the_detail() {
     let rules = [rule("kubelet", &[KUBELET], &[], None)];
     let verdict = decide(
         &rules,
-        &table(&rules),
         Class::StaticPodManifest,
         &access("/a\u{1b}[2J", 8, 0, Action::Open),
         &Whose::default(),
     );
     assert_eq!(verdict.detail, "/a\\u{1b}[2J is not an executable that any rule for this target names");
+}
+
+/// A rule about the kubelet with a further field.
+fn of_process(further: impl FnOnce(&mut Processes)) -> Rule {
+    let mut rule = rule("kubelet", &[KUBELET], &[], None);
+    further(&mut rule.process);
+    rule
+}
+
+#[test]
+fn arguments_are_those_after_the_name_and_all_of_them() {
+    let rules = [of_process(|process| process.args = vec![Words::line("get *").unwrap()])];
+    let args = |args: &[&str]| Some(args.iter().map(|arg| arg.as_bytes().to_vec()).collect());
+    for (args, truncated, expected) in [
+        (args(&["/x", "get", "/registry"]), false, Reason::RuleMatched),
+        (args(&["/x", "get", "/registry"]), true, Reason::ArgsMismatch),
+        (args(&["get", "x"]), false, Reason::ArgsMismatch),
+        (args(&["/x", "put", "get x"]), false, Reason::ArgsMismatch),
+        (args(&[]), false, Reason::ArgsMismatch),
+        (None, false, Reason::ArgsMismatch),
+    ] {
+        let mut access = access(KUBELET, 7, 0, Action::Open);
+        access.actor.args = args;
+        access.actor.args_truncated = truncated;
+        assert_eq!(reason(&rules, &access), expected, "{:?}", access.actor.args);
+    }
+}
+
+#[test]
+fn an_ancestor_is_the_file_of_the_node() {
+    let rules = [Rule {
+        process: Processes { ancestors: vec![KUBELET.into()], ..Processes::default() },
+        ..rule("probes", &[], &[], None)
+    }];
+    let ancestor = |path: &str, ino, deleted| Ancestor {
+        exe: Executable { key: Some(ObjectKey::new(1, ino)), path: path.into(), deleted },
+        ..Ancestor::default()
+    };
+    for (ancestors, expected) in [
+        (vec![ancestor("/bin/sh", 8, false), ancestor(KUBELET, 7, false)], Reason::RuleMatched),
+        (vec![ancestor(KUBELET, 8, false)], Reason::AncestorMismatch),
+        (vec![ancestor(KUBELET, 7, true)], Reason::AncestorMismatch),
+        (vec![ancestor("/bin/sh", 8, false)], Reason::AncestorMismatch),
+        (vec![], Reason::AncestorMismatch),
+    ] {
+        let mut access = access("/bin/cat", 9, 0, Action::Open);
+        access.actor.ancestors = ancestors;
+        assert_eq!(reason(&rules, &access), expected, "{:?}", access.actor.ancestors);
+    }
+}
+
+#[test]
+fn namespaces_are_compared_with_those_of_the_node() {
+    for (mnt, pid, net, fits) in [
+        (Some(true), Some(true), Some(true), true),
+        (Some(true), None, None, true),
+        (Some(false), None, None, false),
+        (None, Some(false), None, false),
+        (None, None, Some(false), false),
+    ] {
+        let rules = [of_process(|process| process.host_ns = HostNamespaces { mnt, pid, net })];
+        let mut access = access(KUBELET, 7, 0, Action::Open);
+        access.actor.mnt_ns = NODE.mnt;
+        access.actor.pid_ns = NODE.pid;
+        access.actor.net_ns = NODE.net;
+        let expected = if fits { Reason::RuleMatched } else { Reason::NamespaceMismatch };
+        assert_eq!(reason(&rules, &access), expected);
+        access.actor.net_ns = 9;
+        let expected = if net.is_none() && fits { Reason::RuleMatched } else { Reason::NamespaceMismatch };
+        let expected = if net == Some(false) { Reason::RuleMatched } else { expected };
+        assert_eq!(reason(&rules, &access), expected);
+    }
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
@@ -239,16 +313,16 @@ proptest! {
     fn another_rule_never_forbids(rules in proptest::collection::vec(any_rule(), 0..4), more in any_rule(),
                                   ino in 6u64..9, uid in 0u32..3) {
         let access = access(KUBELET, ino, uid, Action::Open);
-        let before = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default());
+        let before = decide(&rules, Class::StaticPodManifest, &access, &Whose::default());
         let rules: Vec<_> = rules.into_iter().chain([more]).collect();
-        let after = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default());
+        let after = decide(&rules, Class::StaticPodManifest, &access, &Whose::default());
         prop_assert!(before.is_violation() || !after.is_violation());
     }
 
     #[test]
     fn without_rules_nothing_is_allowed(ino in 0u64..9, uid in 0u32..3) {
         let access = access(KUBELET, ino, uid, Action::Open);
-        let verdict = decide(&[], &ExeTable::default(), Class::StaticPodManifest, &access, &Whose::default());
+        let verdict = decide(&[], Class::StaticPodManifest, &access, &Whose::default());
         prop_assert!(verdict.is_violation());
     }
 }
@@ -256,7 +330,7 @@ proptest! {
 #[test]
 fn a_unit_is_one_of_the_node() {
     let unit = Words::new("kubelet.service").unwrap();
-    let rules = [Rule { unit: vec![unit], ..rule("kubelet", &[KUBELET], &[], None) }];
+    let rules = [of_process(|process| process.unit = vec![unit])];
     for (cgroup, reason) in [
         ("/system.slice/kubelet.service", Reason::RuleMatched),
         ("/system.slice/cron.service", Reason::UnitMismatch),
@@ -265,7 +339,7 @@ fn a_unit_is_one_of_the_node() {
     ] {
         let mut access = access(KUBELET, 7, 0, Action::Open);
         access.actor.cgroup = cgroup.into();
-        let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default());
+        let verdict = decide(&rules, Class::StaticPodManifest, &access, &Whose::default());
         assert_eq!(verdict.reason, reason, "{cgroup}: {}", verdict.detail);
     }
 }
@@ -284,11 +358,11 @@ fn a_destination_is_a_network() {
             net_ns: 1,
         });
         let access = Access { object, ..access(KUBELET, 7, 0, Action::Connect) };
-        decide(&rules, &table(&rules), Class::StaticPodManifest, &access, &Whose::default()).reason
+        decide(&rules, Class::StaticPodManifest, &access, &Whose::default()).reason
     };
     assert_eq!(to([10, 1, 2, 3]), Reason::RuleMatched);
     assert_eq!(to([11, 1, 2, 3]), Reason::DestinationMismatch);
     let file = access(KUBELET, 7, 0, Action::Open);
-    let verdict = decide(&rules, &table(&rules), Class::StaticPodManifest, &file, &Whose::default());
+    let verdict = decide(&rules, Class::StaticPodManifest, &file, &Whose::default());
     assert_eq!(verdict.reason, Reason::DestinationMismatch);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::doors::{is_at, is_door};
 use super::handler::Handler;
 use crate::access::{Access, Object, TargetId};
-use crate::decide::{control, decide};
+use crate::decide::Policy;
 use crate::decode::Decoded;
 use crate::enrich;
 use crate::event::Facts;
@@ -86,7 +86,7 @@ impl Handler {
     }
 
     fn control(&mut self, decoded: &Decoded) {
-        if let Some((class, verdict)) = control(&self.rules, &self.exes, &decoded.access) {
+        if let Some((class, verdict)) = self.policy().control(&decoded.access) {
             let actor = &decoded.access.actor;
             let whose = self.identities.of(self.keeper.root(), actor, self.context.namespaces);
             let facts = enrich::of_actor(actor, whose);
@@ -94,14 +94,18 @@ impl Handler {
         }
     }
 
+    fn policy(&self) -> Policy<'_> {
+        Policy { rules: &self.rules, exes: &self.exes, node: self.context.namespaces }
+    }
+
     /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
     /// file that now has the path, and a second look finds it.
     fn decide(&mut self, class: Class, access: &Access, whose: &Whose) -> Verdict {
-        let verdict = decide(&self.rules, &self.exes, class, access, whose);
+        let verdict = self.policy().decide(class, access, whose);
         if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
             return verdict;
         }
         self.look_at_executables();
-        decide(&self.rules, &self.exes, class, access, whose)
+        self.policy().decide(class, access, whose)
     }
 }
