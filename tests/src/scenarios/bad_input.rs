@@ -40,7 +40,7 @@ fn policy_files() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("policy.yaml");
     let path = file.to_string_lossy();
-    let cases: [(&str, &[&str]); 16] = [
+    let cases: [(&str, &[&str]); 21] = [
         ("", &["policy.yaml:1:1", "version: 1"]),
         ("version: 2\n", &["policy.yaml:1:10", "write `version: 1`"]),
         ("version: one\n", &["policy.yaml:1:10"]),
@@ -67,12 +67,32 @@ fn policy_files() -> Result<()> {
         ),
         ("version: 1\nallow: [{id: a, targets: [runtime_api]}]\n", &["allows every process", "i_know: true"]),
         (
-            "version: 1\nallow: [{id: kubelet, targets: [runtime_api], process: {uid: 0}}]\n",
+            "version: 1\nallow: [{id: kubelet, targets: [runtime_api], process: {exe: /x}}]\n",
             &["`kubelet` is taken"],
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], access: read, process: {uid: 0}}]\n",
             &["policy.yaml:2:", "no `access` of rule `a` can happen to runtime_api", "add write or connect"],
+        ),
+        (
+            "version: 1\nallow: [{id: a, targets: [runtime_api], process: {uid: 0}}]\n",
+            &["policy.yaml:2:", "allows whatever root runs", "i_know: true"],
+        ),
+        (
+            "version: 1\nallow: [{id: a, targets: [runtime_api], process: {args: 'get *'}}]\n",
+            &["policy.yaml:2:", "which any can", "give `exe`"],
+        ),
+        (
+            "version: 1\nallow: [{id: a, targets: [runtime_api], process: {exe: /x, host_ns: {}}}]\n",
+            &["policy.yaml:2:", "`host_ns` of rule `a` says nothing", "{mnt: true, pid: true, net: true}"],
+        ),
+        (
+            "version: 1\nallow: [{id: a, targets: [runtime_api], process: {ancestors: [x]}}]\n",
+            &["policy.yaml:2:", "`x` is not an absolute path"],
+        ),
+        (
+            "version: 1\nallow: [{id: a, targets: [runtime_api], process: {exe: /x, args: []}}]\n",
+            &["policy.yaml:2:", "`args` of rule `a` is an empty list"],
         ),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], process: {exes: /x}}]\n",

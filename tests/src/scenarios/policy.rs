@@ -24,6 +24,9 @@ pub fn all() -> Vec<Trial> {
             ("renamed_process", renamed_process),
             ("other_file_at_the_path", other_file_at_the_path),
             ("wrong_user", wrong_user),
+            ("arguments", arguments),
+            ("ancestors", ancestors),
+            ("namespaces", namespaces),
             ("replaced_by_an_upgrade", replaced_by_an_upgrade),
             ("inode_number_used_again", inode_number_used_again),
             ("allowed_executable_made_later", allowed_executable_made_later),
@@ -56,6 +59,13 @@ impl Scene {
         let rule =
             format!("{{id: kubelet, targets: [static_pod_manifest], access: [read], process: {process}}}");
         Ok(manifests(dir, &rule))
+    }
+
+    /// A rule about such processes.
+    fn start_with(&self, process: &str) -> Result<Daemon> {
+        let dir = self.manifest.parent().unwrap_or(Path::new("/"));
+        let rule = format!("{{id: a, targets: [static_pod_manifest], process: {{{process}}}}}");
+        Daemon::start(&manifests(dir, &rule))
     }
 
     fn start(&self) -> Result<Daemon> {
@@ -143,6 +153,56 @@ fn other_file_at_the_path() -> Result<()> {
         other.display()
     ))?;
     refused(daemon, &scene.kubelet, "exe_not_node_file")
+}
+
+fn arguments() -> Result<()> {
+    let scene = Scene::new()?;
+    let (kubelet, manifest) = (scene.kubelet.display(), scene.manifest.to_string_lossy().into_owned());
+    let mut daemon =
+        scene.start_with(&format!("exe: {kubelet}, args: ['open /*/etcd.yaml r', 'other *']"))?;
+    scene.read_with(&scene.kubelet)?;
+    must(&scene.kubelet, ["open", &manifest, "r", "more"])?;
+    let alert = json!({"verdict": {"reason": "args_mismatch"}, "process": {"exe": scene.kubelet}});
+    expect(&daemon.alert()?, &alert)?;
+    // What is not known whole could be anything.
+    must(&scene.kubelet, ["open", &manifest, "r", &"x".repeat(100_000)])?;
+    let cut = daemon.alert()?;
+    expect(&cut, &json!({"verdict": {"reason": "args_mismatch"}, "process": {"args_truncated": true}}))?;
+    daemon.finish().map(drop)
+}
+
+/// Who was started by an allowed program, and who only by one that is called so.
+fn ancestors() -> Result<()> {
+    let scene = Scene::new()?;
+    let starter = scene.dir.path().join("sh");
+    fs::copy("/bin/sh", &starter)?;
+    let mut daemon = scene.start_with(&format!("ancestors: {}", starter.display()))?;
+    let read = format!("{} open {} r; true", scene.kubelet.display(), scene.manifest.display());
+    must(&starter, ["-c", &read])?;
+    must(&starter, ["-c", &format!("/bin/sh -c '{read}'; true")])?;
+    must(Path::new("/bin/sh"), ["-c", &read])?;
+    let alert = json!({"verdict": {"reason": "ancestor_mismatch"}, "process": {"exe": scene.kubelet}});
+    expect(&daemon.alert()?, &alert)?;
+    let mounted = format!("mount --bind /bin/sh {0}; {0} -c '{read}'", starter.display());
+    shell(&format!("unshare -m sh -ec \"{mounted}\""))?;
+    expect(&daemon.alert()?, &alert)?;
+    daemon.finish().map(drop)
+}
+
+fn namespaces() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut daemon =
+        scene.start_with(&format!("exe: {}, host_ns: {{mnt: true}}", scene.kubelet.display()))?;
+    scene.read_with(&scene.kubelet)?;
+    let (kubelet, manifest) = (scene.kubelet.display(), scene.manifest.display());
+    shell(&format!("unshare -n {kubelet} open {manifest} r"))?;
+    shell(&format!("unshare -m {kubelet} open {manifest} r"))?;
+    let alert = json!({
+        "verdict": {"reason": "namespace_mismatch"},
+        "process": {"exe": scene.kubelet, "host_ns": {"mnt": false, "net": true}},
+    });
+    expect(&daemon.alert()?, &alert)?;
+    daemon.finish().map(drop)
 }
 
 fn wrong_user() -> Result<()> {
