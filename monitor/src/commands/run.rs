@@ -70,6 +70,7 @@ async fn watch(
         }),
         clock: Clock::measure(),
         namespaces: kernel.identity().node,
+        severities: config.severities,
     };
     tracing::debug!("arming");
     let keeper = Keeper::new(&mut kernel, root, targets, inbound)?;

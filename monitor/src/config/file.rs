@@ -1,5 +1,6 @@
 //! The policy file as it is written. What it means is worked out elsewhere.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -8,7 +9,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
-use crate::model::{Class, Group};
+use crate::model::{Class, Group, Severity};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,8 @@ pub(super) struct File {
     pub targets: Targets,
     #[serde(default)]
     pub allow: Vec<Spanned<Allow>>,
+    #[serde(default)]
+    pub severity: BTreeMap<Class, Severity>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -12,6 +12,7 @@ mod show;
 mod validate;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub use self::error::ConfigErrors;
 use self::error::Problem;
 pub use self::process::{HostNamespaces, Processes};
 pub use self::words::Words;
-use crate::model::{Class, Group};
+use crate::model::{Class, Group, Severity};
 use crate::target::{Target, What};
 
 /// A policy file is a page or two; anything larger is a mistake.
@@ -41,7 +42,12 @@ pub struct Config {
     pub sha256: String,
     pub targets: Vec<Entry<Target>>,
     pub rules: Vec<Entry<Rule>>,
+    /// Where they are not the usual ones.
+    pub severities: Severities,
 }
+
+/// How bad every alert of a class is.
+pub type Severities = BTreeMap<Class, Severity>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<T> {
@@ -120,6 +126,7 @@ pub(crate) fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Confi
             (base.profile, base.targets, base.rules)
         }
     };
+    let severities = file.severity.clone();
     let origin = if path.is_some() { Origin::File } else { Origin::Profile };
     let own = validate::validate(file, &rules).map_err(errors)?;
     // What the file names again is the file's.
@@ -140,7 +147,7 @@ pub(crate) fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Confi
     }
     rules.extend(own.rules.into_iter().map(|value| Entry { value, origin }));
     let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Config { profile, path: path.map(Path::to_owned), sha256, targets, rules })
+    Ok(Config { profile, path: path.map(Path::to_owned), sha256, targets, rules, severities })
 }
 
 fn read(path: &Path) -> Result<String, String> {

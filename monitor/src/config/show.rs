@@ -27,7 +27,14 @@ impl Config {
         if !self.rules.is_empty() {
             writeln!(out, "allow:")?;
         }
-        self.rules.iter().try_for_each(|entry| self.write_rule(out, entry))
+        self.rules.iter().try_for_each(|entry| self.write_rule(out, entry))?;
+        if !self.severities.is_empty() {
+            writeln!(out, "severity:")?;
+        }
+        let origin = self.source(Origin::File);
+        self.severities
+            .iter()
+            .try_for_each(|(class, severity)| writeln!(out, "  {class}: {} # {origin}", severity.name()))
     }
 
     fn write_class(&self, out: &mut String, class: Class) -> std::fmt::Result {

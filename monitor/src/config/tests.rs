@@ -113,6 +113,11 @@ fn any_processes() -> impl Strategy<Value = Processes> {
     })
 }
 
+fn any_severity() -> impl Strategy<Value = Severity> {
+    let all = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+    proptest::sample::select(all.to_vec())
+}
+
 fn any_rule() -> impl Strategy<Value = Rule> {
     let id = prop_oneof![
         proptest::sample::select(vec![
@@ -137,7 +142,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
 
 proptest! {
     #[test]
-    fn whatever_is_shown_loads_again(rule in any_rule(), path in any_path(), pattern in any_pattern(), port in 1u16..) {
+    fn whatever_is_shown_loads_again(rule in any_rule(), severity in any_severity(), path in any_path(), pattern in any_pattern(), port in 1u16..) {
         let origin = Origin::File;
         let any = What::Port { port, destinations: Destinations::Any };
         let served = What::Port { port: if port == 1 { 2 } else { 1 }, destinations: Destinations::Node };
@@ -152,11 +157,13 @@ proptest! {
                 Entry { value: Target { class: Class::KubeletApi, what: any }, origin },
             ],
             rules: vec![Entry { value: rule, origin }],
+            severities: BTreeMap::from([(Class::Credential, severity)]),
         };
         let text = config.to_yaml();
         let again = build("shown", &text, Some(Path::new("shown")));
         let again = again.map_err(|errors| TestCaseError::fail(format!("{errors}\n{text}")))?;
-        prop_assert_eq!((again.targets, again.rules), (config.targets, config.rules), "{}", text);
+        let parts = (again.targets, again.rules, again.severities);
+        prop_assert_eq!(parts, (config.targets, config.rules, config.severities), "{}", text);
     }
 
     #[test]

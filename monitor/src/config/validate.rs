@@ -25,7 +25,7 @@ pub(super) struct Own {
 
 /// `known` are the profile's rules, whose ids are taken.
 pub(super) fn validate(file: File, known: &[Entry<Rule>]) -> Result<Own, Vec<Problem>> {
-    let File { version, profile: _, targets, allow } = file;
+    let File { version, profile: _, targets, allow, severity: _ } = file;
     let mut check = Check { own: Own::default(), problems: Vec::new() };
     if version.value != 1 {
         check

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::access::{self, Access, Object};
 use crate::clock::Clock;
+use crate::config::Severities;
 use crate::identity::Whose;
 use crate::model::{Action, Backend, Class, Severity};
 use crate::node::Namespaces;
@@ -26,6 +27,7 @@ pub struct Context {
     pub agent: Arc<Agent>,
     pub clock: Clock,
     pub namespaces: Namespaces,
+    pub severities: Severities,
 }
 
 /// What was found out about an access besides what the kernel said.
@@ -58,10 +60,10 @@ impl Context {
             unit,
             whose,
         };
-        let severity = if verdict.is_violation() {
-            found.severity_of(&access.actor, in_container)
-        } else {
-            Severity::Info
+        let severity = match (verdict.is_violation(), self.severities.get(&class)) {
+            (false, _) => Severity::Info,
+            (true, Some(severity)) => *severity,
+            (true, None) => found.severity_of(&access.actor, in_container),
         };
         Event {
             kind: if verdict.is_violation() { Kind::Alert } else { Kind::Allowed },

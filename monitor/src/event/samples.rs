@@ -7,6 +7,7 @@ use crate::access::{
     Access, Actor, Ancestor, Executable, FileObject, InetObject, Object, ObjectKey, TargetId, UnixObject,
 };
 use crate::clock::Clock;
+use crate::config::Severities;
 use crate::identity::{Container, Pod, Runtime, Source, Whose};
 use crate::model::{Backend, Class};
 use crate::node::Namespaces;
@@ -32,6 +33,7 @@ pub(crate) fn context() -> Context {
         }),
         clock: Clock::booted_at(1_700_000_000_000_000_000),
         namespaces: HOST,
+        severities: Severities::new(),
     }
 }
 

@@ -130,6 +130,21 @@ fn an_actor_in_a_container_is_worse() {
 }
 
 #[test]
+fn a_policy_says_how_bad_a_class_is() {
+    let mut context = context();
+    context.severities.insert(Class::StaticPodManifest, Severity::Low);
+    let mut write = access(Action::Write, file(b"/x", false, true), actor(&[]));
+    write.actor.mnt_ns += 1;
+    let event = |class, verdict| context.access(class, &write, Facts::default(), verdict);
+    assert_eq!(event(Class::StaticPodManifest, violation("")).severity, Severity::Low);
+    assert_eq!(event(Class::StaticPodManifest, samples::allowed()).severity, Severity::Info);
+    assert_eq!(event(Class::KubeletConfig, violation("")).severity, Severity::Critical);
+    let manifest = Manifest { attention: vec![Attention::InvalidNamespace], ..Manifest::default() };
+    let event = event(Class::StaticPodManifest, violation(""));
+    assert_eq!(context.manifest(event, manifest).severity, Severity::Critical);
+}
+
+#[test]
 fn a_grave_manifest_is_worse_unless_whoever_wrote_it_may() {
     let severity = |expected: bool, attention: Attention| {
         let verdict = if expected { samples::allowed() } else { violation("") };

@@ -108,6 +108,7 @@ impl Handler {
         self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
         self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
         self.exes = ExeTable::new(&self.rules);
+        self.context.severities = config.severities;
         let message = format!("the policy was read again: {rules} rules, {targets} targets");
         let reloaded = Lifecycle::Reloaded { config_sha256, rules, targets };
         self.emit_lifecycle(reloaded, Severity::Info, message);

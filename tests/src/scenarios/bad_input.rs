@@ -40,7 +40,7 @@ fn policy_files() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("policy.yaml");
     let path = file.to_string_lossy();
-    let cases: [(&str, &[&str]); 21] = [
+    let cases: [(&str, &[&str]); 22] = [
         ("", &["policy.yaml:1:1", "version: 1"]),
         ("version: 2\n", &["policy.yaml:1:10", "write `version: 1`"]),
         ("version: one\n", &["policy.yaml:1:10"]),
@@ -71,9 +71,10 @@ fn policy_files() -> Result<()> {
             &["`kubelet` is taken"],
         ),
         (
-            "version: 1\nallow: [{id: a, targets: [runtime_api], access: read, process: {uid: 0}}]\n",
+            "version: 1\nallow: [{id: a, targets: [runtime_api], access: read, process: {exe: /x}}]\n",
             &["policy.yaml:2:", "no `access` of rule `a` can happen to runtime_api", "add write or connect"],
         ),
+        ("version: 1\nseverity: {runtime_api: bad}\n", &["policy.yaml:2:", "unknown word `bad`", "medium"]),
         (
             "version: 1\nallow: [{id: a, targets: [runtime_api], process: {uid: 0}}]\n",
             &["policy.yaml:2:", "allows whatever root runs", "i_know: true"],

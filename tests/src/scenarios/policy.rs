@@ -27,6 +27,7 @@ pub fn all() -> Vec<Trial> {
             ("arguments", arguments),
             ("ancestors", ancestors),
             ("namespaces", namespaces),
+            ("severity", severity),
             ("replaced_by_an_upgrade", replaced_by_an_upgrade),
             ("inode_number_used_again", inode_number_used_again),
             ("allowed_executable_made_later", allowed_executable_made_later),
@@ -202,6 +203,15 @@ fn namespaces() -> Result<()> {
         "process": {"exe": scene.kubelet, "host_ns": {"mnt": false, "net": true}},
     });
     expect(&daemon.alert()?, &alert)?;
+    daemon.finish().map(drop)
+}
+
+fn severity() -> Result<()> {
+    let scene = Scene::new()?;
+    let severity = "severity: {static_pod_manifest: critical}\n";
+    let mut daemon = Daemon::start(&(scene.policy()? + severity))?;
+    shell(&format!("cat {}", scene.manifest.display()))?;
+    expect(&daemon.alert()?, &json!({"action": "open", "severity": "critical"}))?;
     daemon.finish().map(drop)
 }
 
