@@ -27,6 +27,10 @@ pub enum Command {
     /// Check or show the policy
     #[command(subcommand)]
     Config(Config),
+    /// Say why a recorded access was a violation, and which rule would allow it
+    Explain(Explain),
+    /// Decide recorded events again, by another policy, and write those that are violations
+    Replay(Replay),
     /// Print the JSON Schema of the events
     Schema,
     /// List what there is
@@ -71,6 +75,27 @@ pub struct Doctor {
     /// The policy file; without it the built-in profile is used
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A file with one event as JSON; - for stdin
+    pub event: PathBuf,
+    /// The policy file; without it the built-in profile is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A file with an event a line, as `run` writes them; - for stdin
+    pub file: PathBuf,
+    /// The policy file; without it the built-in profile is used
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// End with exit code 1 when there is a violation
+    #[arg(long)]
+    pub exit_code: bool,
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod model;
 pub mod node;
 pub mod pipeline;
+pub mod replay;
 pub mod ring;
 pub mod selftest;
 pub mod snapshot;

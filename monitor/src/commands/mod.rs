@@ -2,7 +2,9 @@
 
 mod config;
 mod doctor;
+mod explain;
 mod list;
+mod replay;
 mod run;
 mod schema;
 mod selftest;
@@ -36,6 +38,10 @@ pub enum CommandError {
     Root(#[source] io::Error),
     #[error("{doing}: {source}")]
     Io { doing: &'static str, source: io::Error },
+    #[error("{name}: cannot be opened: {source}")]
+    Open { name: String, source: io::Error },
+    #[error("{name}: {what}")]
+    Event { name: String, what: String },
     #[error("whoever read the output is gone")]
     Closed,
 }
@@ -43,7 +49,7 @@ pub enum CommandError {
 impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Sink(_) => Exit::Usage,
+            Self::Config(_) | Self::Sink(_) | Self::Open { .. } | Self::Event { .. } => Exit::Usage,
             Self::Kernel(_) | Self::Root(_) => Exit::Unsupported,
             Self::Watch(_) | Self::Io { .. } => Exit::Failure,
             Self::Closed => Exit::Fine,
@@ -57,6 +63,8 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
         Command::Doctor(opts) => doctor::doctor(opts),
         Command::Config(opts) => config::config(opts),
         Command::Schema => schema::schema(),
+        Command::Explain(opts) => explain::explain(opts),
+        Command::Replay(opts) => replay::replay(opts),
         Command::List(opts) => list::list(opts),
         Command::Selftest(opts) => selftest::selftest(opts),
         Command::Touch(opts) => touch::run(opts),

@@ -27,7 +27,9 @@ impl Config {
         if !self.rules.is_empty() {
             writeln!(out, "allow:")?;
         }
-        self.rules.iter().try_for_each(|entry| self.write_rule(out, entry))?;
+        for Entry { value, origin } in &self.rules {
+            write_rule(out, value, &format!(" # {}", self.source(*origin)))?;
+        }
         if !self.severities.is_empty() {
             writeln!(out, "severity:")?;
         }
@@ -64,45 +66,6 @@ impl Config {
         Ok(())
     }
 
-    fn write_rule(&self, out: &mut String, entry: &Entry<Rule>) -> std::fmt::Result {
-        let Entry {
-            value: rule @ Rule { id, targets, access, process, container, source, destination },
-            origin,
-        } = entry;
-        writeln!(out, "  - id: {} # {}", quoted(id), self.source(*origin))?;
-        writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
-        if let Some(access) = access {
-            writeln!(
-                out,
-                "    access: {}",
-                list(access.iter().map(|group| group.name().to_owned()).collect())
-            )?;
-        }
-        if !source.is_empty() {
-            let source = source.iter().map(|network| quoted(&network.to_string()));
-            return writeln!(out, "    source: {}", list(source.collect()));
-        }
-        if !destination.is_empty() {
-            let networks = destination.iter().map(|network| quoted(&network.to_string()));
-            writeln!(out, "    destination: {}", list(networks.collect()))?;
-        }
-        if let Some(container) = container {
-            let fields = container.fields().into_iter().filter(|(_, words)| !words.is_empty());
-            let fields = fields.map(|(key, words)| {
-                format!("{key}: {}", list(words.iter().map(|words| quoted(&words.to_string())).collect()))
-            });
-            writeln!(out, "    container: {{{}}}", fields.collect::<Vec<_>>().join(", "))?;
-        }
-        if rule.is_for_anyone() {
-            writeln!(out, "    i_know: true")?;
-        }
-        let fields = process.written();
-        if !fields.is_empty() {
-            writeln!(out, "    process:")?;
-        }
-        fields.iter().try_for_each(|(key, value)| writeln!(out, "      {key}: {value}"))
-    }
-
     fn source(&self, origin: Origin) -> String {
         match (origin, &self.path) {
             (Origin::File, Some(path)) => {
@@ -113,7 +76,47 @@ impl Config {
     }
 }
 
+fn write_rule(out: &mut String, rule: &Rule, comment: &str) -> std::fmt::Result {
+    let Rule { id, targets, access, process, container, source, destination } = rule;
+    writeln!(out, "  - id: {}{comment}", quoted(id))?;
+    writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
+    if let Some(access) = access {
+        writeln!(out, "    access: {}", list(access.iter().map(|group| group.name().to_owned()).collect()))?;
+    }
+    if !source.is_empty() {
+        let source = source.iter().map(|network| quoted(&network.to_string()));
+        return writeln!(out, "    source: {}", list(source.collect()));
+    }
+    if !destination.is_empty() {
+        let networks = destination.iter().map(|network| quoted(&network.to_string()));
+        writeln!(out, "    destination: {}", list(networks.collect()))?;
+    }
+    if let Some(container) = container {
+        let fields = container.fields().into_iter().filter(|(_, words)| !words.is_empty());
+        let fields = fields.map(|(key, words)| {
+            format!("{key}: {}", list(words.iter().map(|words| quoted(&words.to_string())).collect()))
+        });
+        writeln!(out, "    container: {{{}}}", fields.collect::<Vec<_>>().join(", "))?;
+    }
+    if rule.is_for_anyone() {
+        writeln!(out, "    i_know: true")?;
+    }
+    let fields = process.written();
+    if !fields.is_empty() {
+        writeln!(out, "    process:")?;
+    }
+    fields.iter().try_for_each(|(key, value)| writeln!(out, "      {key}: {value}"))
+}
+
 impl Rule {
+    /// As it is written in a file, under `allow`.
+    pub fn to_yaml(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _infallible = write_rule(&mut text, self, "");
+        text
+    }
+
     /// In a few words, for a list.
     pub fn summary(&self) -> String {
         let Self { id: _, targets, access, process, container, source, destination } = self;

@@ -11,6 +11,7 @@ pub use self::destination::destination_counts;
 pub use self::executables::{ExeTable, NodeFile};
 use self::miss::Miss;
 use self::process::{args_match, uid_matches, unit_matches};
+pub use self::unit::of_node as unit_of_node;
 use crate::access::{Access, Object};
 use crate::config::{Containers, Processes, Rule};
 use crate::identity::Whose;
@@ -24,6 +25,29 @@ pub struct Policy<'a> {
     pub rules: &'a [Rule],
     pub exes: &'a ExeTable,
     pub node: Namespaces,
+}
+
+/// How one rule fared.
+#[derive(Clone, Debug)]
+pub struct Tried {
+    pub rule: String,
+    /// Why it does not match, if so.
+    pub miss: Option<(Reason, String)>,
+}
+
+impl Policy<'_> {
+    /// Every rule about the class.
+    pub fn tried(&self, class: Class, access: &Access, whose: &Whose) -> Vec<Tried> {
+        let about = self.rules.iter().filter(|rule| rule.targets.contains(&class));
+        let tried = about.map(|rule| {
+            let miss = miss(self, rule, access, whose);
+            Tried {
+                rule: rule.id.clone(),
+                miss: miss.map(|miss| (miss.reason(), miss.detail(rule, access, whose))),
+            }
+        });
+        tried.collect()
+    }
 }
 
 impl Policy<'_> {

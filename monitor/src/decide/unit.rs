@@ -2,7 +2,7 @@
 
 /// The outermost unit of a cgroup path: whoever is given a part of the hierarchy, as a user's systemd is, makes cgroups of any name
 /// beneath, so what is inside proves nothing, and nothing below `user.slice` does.
-pub(super) fn of_node(cgroup: &[u8]) -> Option<&str> {
+pub fn of_node(cgroup: &[u8]) -> Option<&str> {
     let mut names = std::str::from_utf8(cgroup).ok()?.split('/').filter(|name| !name.is_empty());
     let first = names.clone().next()?;
     if first == "user.slice" || !is_slice(first) {

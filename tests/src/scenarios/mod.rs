@@ -7,6 +7,7 @@ mod commands;
 mod containers;
 mod directory;
 mod doors;
+mod explain;
 mod files;
 mod flood;
 mod inbound;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Trial> {
         sockets::all(),
         ports::all(),
         policy::all(),
+        explain::all(),
         reload::all(),
         manifests::all(),
         many::all(),

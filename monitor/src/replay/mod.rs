@@ -1,0 +1,57 @@
+//! Deciding recorded accesses again, by another policy, without a kernel.
+//!
+//! A record does not have everything that a running daemon knows: symbolic links of the node are not followed, so rules match paths as
+//! they were recorded, and which targets are watched changes nothing.
+
+mod recorded;
+mod suggest;
+
+use std::path::Path;
+
+pub use self::recorded::Recorded;
+pub use self::suggest::suggest;
+use crate::config::Rule;
+use crate::decide::{ExeTable, Policy, Tried};
+use crate::verdict::{Outcome, Reason, Verdict};
+use serde_json::Value;
+
+/// Whether an event is one of an access, and not of the daemon or one that adds to another.
+pub fn is_access(event: &Value) -> bool {
+    let of_access = matches!(event["kind"].as_str(), Some("alert" | "allowed" | "snapshot"));
+    of_access && event["follows"].is_null()
+}
+
+/// What the rules say of it.
+pub fn decide(rules: &[Rule], recorded: &Recorded) -> Verdict {
+    let exes = files(rules, recorded);
+    let policy = Policy { rules, exes: &exes, node: recorded::NODE };
+    let access = recorded.access();
+    match policy.control(&access) {
+        Some((_, verdict)) => verdict,
+        None if matches!(access.object, crate::access::Object::Process(_)) => Verdict {
+            result: Outcome::Allowed,
+            reason: Reason::NoRuleForTarget,
+            detail: "no rule is about the process that was taken control of".to_owned(),
+            matched: None,
+        },
+        None => policy.decide(recorded.target.class, &access, &recorded.whose()),
+    }
+}
+
+/// How each rule about the target fared.
+pub fn tried(rules: &[Rule], recorded: &Recorded) -> Vec<Tried> {
+    let exes = files(rules, recorded);
+    let policy = Policy { rules, exes: &exes, node: recorded::NODE };
+    policy.tried(recorded.target.class, &recorded.access(), &recorded.whose())
+}
+
+fn files(rules: &[Rule], recorded: &Recorded) -> ExeTable {
+    let mut exes = ExeTable::new(rules);
+    for (path, file) in recorded.files() {
+        exes.set(Path::new(&path), Some(file));
+    }
+    exes
+}
+
+#[cfg(test)]
+mod tests;
