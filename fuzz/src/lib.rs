@@ -20,6 +20,7 @@ mod fanotify;
 mod glob;
 mod manifest;
 mod mounts;
+mod recorded;
 
 pub use btf::btf;
 pub use bundle::bundle;
@@ -31,6 +32,7 @@ pub use fanotify::fanotify;
 pub use glob::glob;
 pub use manifest::manifest;
 pub use mounts::mounts;
+pub use recorded::recorded;
 
 /// The main function of a fuzz target.
 #[macro_export]

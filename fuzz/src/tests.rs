@@ -5,7 +5,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 10] = [
+const TARGETS: [Target; 11] = [
     ("btf", super::btf),
     ("bundle", super::bundle),
     ("cgroup", super::cgroup),
@@ -16,6 +16,7 @@ const TARGETS: [Target; 10] = [
     ("glob", super::glob),
     ("manifest", super::manifest),
     ("mounts", super::mounts),
+    ("recorded", super::recorded),
 ];
 
 #[test]

@@ -49,6 +49,7 @@ fn context(input: Input<'_, '_>) -> Result<Context> {
         agent: Arc::new(agent),
         clock: Clock::booted_at(i128::from(input.arbitrary::<i64>()?)),
         namespaces: Namespaces { mnt: 1, pid: 2, net: 3 },
+        severities: Default::default(),
     })
 }
 

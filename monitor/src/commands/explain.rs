@@ -9,9 +9,11 @@ use super::replay::open;
 use super::{CommandError, print};
 use crate::cli::Explain;
 use crate::config::{self, Rule};
+use crate::decide::Tried;
 use crate::event::text::{escaped, harmless};
 use crate::exit::Exit;
-use crate::replay::{Recorded, decide, is_access, suggest, tried};
+use crate::replay::{Recorded, decide, is_about_access, suggest, tried};
+use crate::verdict::Reason;
 
 /// An event has 8 KiB, and one screen explains one.
 const SIZE_MAX: u64 = 1 << 20;
@@ -28,7 +30,7 @@ pub(super) fn explain(opts: &Explain) -> Result<Exit, CommandError> {
     let event = Deserializer::from_slice(&text).into_iter::<Value>().next();
     let event = event.ok_or_else(|| wrong("is empty; give one event as JSON".to_owned()))?;
     let event = event.map_err(|error| wrong(format!("is not an event: {}", escaped(&error.to_string()))))?;
-    if !is_access(&event) {
+    if !is_about_access(&event) {
         return Err(wrong("is no access; give an event of kind alert, allowed or snapshot".to_owned()));
     }
     let recorded = Recorded::read(&event)
@@ -59,16 +61,19 @@ fn explained(rules: &[Rule], recorded: &Recorded) -> String {
     } else {
         line(format_args!("Rules about {class}:"));
     }
-    for rule in &tried {
-        let id = escaped(&rule.rule);
-        match &rule.miss {
-            None => line(format_args!("  {id:<28}  matches")),
-            Some((reason, detail)) => {
-                let code = serde_json::to_value(reason).unwrap_or_default();
-                let code = code.as_str().unwrap_or_default();
-                line(format_args!("  {id:<28}  {code:<20}  {}", harmless(detail)));
-            }
-        }
+    for Tried { rule: id, miss } in &tried {
+        let Some((reason, detail)) = miss else {
+            line(format_args!("  {:<28}  matches", escaped(id)));
+            continue;
+        };
+        let exes = rules.iter().filter(|rule| rule.id == *id).flat_map(|rule| &rule.process.exe);
+        let exes: Vec<_> = exes.map(|path| escaped(&path.to_string_lossy())).collect();
+        let detail = match reason {
+            Reason::ExeMismatch => format!("it names {}", exes.join(", ")),
+            _ => harmless(detail),
+        };
+        let code = serde_json::to_value(reason).unwrap_or_default();
+        line(format_args!("  {:<28}  {:<20}  {detail}", escaped(id), code.as_str().unwrap_or_default()));
     }
     if verdict.is_violation() {
         line(format_args!(""));

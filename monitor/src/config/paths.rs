@@ -29,7 +29,7 @@ pub(super) fn file_or_pattern(path: PathBuf) -> Result<What, String> {
 }
 
 /// A path of the node, in one way of writing it.
-pub(super) fn absolute(path: &str) -> Result<PathBuf, String> {
+pub(crate) fn absolute(path: &str) -> Result<PathBuf, String> {
     if path.is_empty() {
         Err("a path is empty; begin it with /".to_owned())
     } else if path.contains('\0') {

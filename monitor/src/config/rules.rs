@@ -144,7 +144,7 @@ fn anyone(rule: &Rule, name: &str) -> String {
 }
 
 /// Whether that kind of access can happen to targets of the class at all.
-fn applies(class: Class, group: Group) -> bool {
+pub(crate) const fn applies(class: Class, group: Group) -> bool {
     match class {
         // A directory is read and written, a port connected to.
         Class::StaticPodManifest => true,

@@ -79,22 +79,29 @@ impl Config {
 fn write_rule(out: &mut String, rule: &Rule, comment: &str) -> std::fmt::Result {
     let Rule { id, targets, access, process, container, source, destination } = rule;
     writeln!(out, "  - id: {}{comment}", quoted(id))?;
-    writeln!(out, "    targets: {}", list(targets.iter().map(ToString::to_string).collect()))?;
+    writeln!(out, "    targets: {}", list(&targets.iter().map(ToString::to_string).collect::<Vec<_>>()))?;
     if let Some(access) = access {
-        writeln!(out, "    access: {}", list(access.iter().map(|group| group.name().to_owned()).collect()))?;
+        writeln!(
+            out,
+            "    access: {}",
+            list(&access.iter().map(|group| group.name().to_owned()).collect::<Vec<_>>())
+        )?;
     }
     if !source.is_empty() {
         let source = source.iter().map(|network| quoted(&network.to_string()));
-        return writeln!(out, "    source: {}", list(source.collect()));
+        return writeln!(out, "    source: {}", list(&source.collect::<Vec<_>>()));
     }
     if !destination.is_empty() {
         let networks = destination.iter().map(|network| quoted(&network.to_string()));
-        writeln!(out, "    destination: {}", list(networks.collect()))?;
+        writeln!(out, "    destination: {}", list(&networks.collect::<Vec<_>>()))?;
     }
     if let Some(container) = container {
         let fields = container.fields().into_iter().filter(|(_, words)| !words.is_empty());
         let fields = fields.map(|(key, words)| {
-            format!("{key}: {}", list(words.iter().map(|words| quoted(&words.to_string())).collect()))
+            format!(
+                "{key}: {}",
+                list(&words.iter().map(|words| quoted(&words.to_string())).collect::<Vec<_>>())
+            )
         });
         writeln!(out, "    container: {{{}}}", fields.collect::<Vec<_>>().join(", "))?;
     }
@@ -155,7 +162,7 @@ impl Processes {
             ("ancestors", paths(ancestors)),
         ];
         let lists = lists.into_iter().filter(|(_, items)| !items.is_empty());
-        let mut fields: Vec<_> = lists.map(|(key, items)| (key, list(items))).collect();
+        let mut fields: Vec<_> = lists.map(|(key, items)| (key, list(&items))).collect();
         if *host_ns != HostNamespaces::default() {
             fields.push(("host_ns", format!("{{{}}}", host_ns.words().join(", "))));
         }
@@ -195,7 +202,7 @@ impl HostNamespaces {
     }
 }
 
-fn list(words: Vec<String>) -> String {
+fn list(words: &[String]) -> String {
     format!("[{}]", words.join(", "))
 }
 

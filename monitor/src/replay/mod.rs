@@ -15,10 +15,14 @@ use crate::decide::{ExeTable, Policy, Tried};
 use crate::verdict::{Outcome, Reason, Verdict};
 use serde_json::Value;
 
-/// Whether an event is one of an access, and not of the daemon or one that adds to another.
+/// Whether an event is about an access, and not about the daemon.
+pub fn is_about_access(event: &Value) -> bool {
+    matches!(event["kind"].as_str(), Some("alert" | "allowed" | "snapshot"))
+}
+
+/// Whether it is the event of an access, and not one that adds to another.
 pub fn is_access(event: &Value) -> bool {
-    let of_access = matches!(event["kind"].as_str(), Some("alert" | "allowed" | "snapshot"));
-    of_access && event["follows"].is_null()
+    is_about_access(event) && event["follows"].is_null()
 }
 
 /// What the rules say of it.
