@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::thread::{CpuSet, sched_setaffinity};
 
 mod elsewhere;
 mod files;
@@ -87,12 +88,17 @@ fn chain(depth: u32, action: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Opens the same file as fast as it can.
-fn hammer(threads: u32, count: u32, path: &str) -> Result<()> {
+/// Opens the same file as fast as it can, each thread on a CPU of its own as far as there are enough: a kernel that can be interrupted
+/// does not run a program for whoever interrupts that same program.
+fn hammer(threads: usize, count: u32, path: &str) -> Result<()> {
+    let work = |index: usize| {
+        let mut own = CpuSet::new();
+        own.set(index % std::thread::available_parallelism()?);
+        sched_setaffinity(None, &own)?;
+        (0..count).try_for_each(|_| std::fs::File::open(path).map(drop))
+    };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(move || (0..count).try_for_each(|_| std::fs::File::open(path).map(drop))))
-            .collect();
+        let workers: Vec<_> = (0..threads).map(|index| scope.spawn(move || work(index))).collect();
         workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(done) => done.with_context(|| format!("open {path}")),
             Err(_) => bail!("a thread panicked"),
