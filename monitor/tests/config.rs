@@ -37,12 +37,12 @@ fn the_file_as_a_whole() {
             (
                 "version: 1\nprofil: none\n",
                 &[
-                    "2:1: unknown key `profil`; did you mean `profile`? known here: version, profile, targets, allow",
+                    "2:1: unknown key `profil`; did you mean `profile`? known here: version, profile, targets, allow, severity",
                 ],
             ),
             (
                 "version: 1\n\"a\\nb\": 1\n",
-                &["2:1: unknown key `a\\nb`; known here: version, profile, targets, allow"],
+                &["2:1: unknown key `a\\nb`; known here: version, profile, targets, allow, severity"],
             ),
             ("version: 1\nprofile: k3s\n", &["2:10: unknown word `k3s`; known here: auto, kubeadm, none"]),
             ("version: 1\n---\nversion: 1\n", &["3:1: a second document begins here; keep one"]),
@@ -163,7 +163,7 @@ fn rules_about_containers() {
                 "container: {namespace: kube-system, pod: ['etcd-*'], name: etcd, image: 'x/*@sha256:*'}",
                 &["valid"],
             ),
-            ("container: {pod: a}, process: {uid: 0}", &["valid"]),
+            ("container: {pod: a}, process: {uid: 7}", &["valid"]),
             (
                 "container: {}",
                 &[
@@ -182,7 +182,7 @@ fn rules_about_containers() {
                 &["3:49: unknown key `pods`; did you mean `pod`? known here: namespace, pod, name, image"],
             ),
             (
-                "container: {pod: []}, process: {uid: 0}",
+                "container: {pod: []}, process: {uid: 7}",
                 &["3:5: `pod` of rule `a` is an empty list; leave it out for any"],
             ),
             (
@@ -254,30 +254,32 @@ fn rules() {
             ),
             (
                 "targets: runtime_api, process: {exes: /a}",
-                &["3:45: unknown key `exes`; did you mean `exe`? known here: exe, uid, unit"],
+                &[
+                    "3:45: unknown key `exes`; did you mean `exe`? known here: exe, uid, unit, args, ancestors, host_ns",
+                ],
             ),
             (
                 "targets: runtime_api, process: {uid: root}",
                 &["3:45: string \"root\" cannot stand here; write a whole number from 0 to 4294967295"],
             ),
             (
-                "targets: runtime_api, access: read, process: {uid: 0}",
+                "targets: runtime_api, access: read, process: {uid: 7}",
                 &[
                     "3:5: no `access` of rule `a` can happen to runtime_api; add write or connect, or leave runtime_api out",
                 ],
             ),
             (
-                "targets: [static_pod_manifest, kubelet_api], access: write, process: {uid: 0}",
+                "targets: [static_pod_manifest, kubelet_api], access: write, process: {uid: 7}",
                 &[
                     "3:5: no `access` of rule `a` can happen to kubelet_api; add connect or accept, or leave kubelet_api out",
                 ],
             ),
             (
-                "targets: credential, access: [read, connect], process: {uid: 0}",
+                "targets: credential, access: [read, connect], process: {uid: 7}",
                 &["3:5: `connect` of rule `a` never happens to its targets; write read or write"],
             ),
             (
-                "targets: runtime_api, access: reed, process: {uid: 0}",
+                "targets: runtime_api, access: reed, process: {uid: 7}",
                 &["3:35: unknown word `reed`; did you mean `read`? known here: read, write, connect, accept"],
             ),
         ],
