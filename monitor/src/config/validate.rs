@@ -161,7 +161,10 @@ impl Check {
     fn target(&mut self, at: Location, target: Target) {
         let taken = self.own.targets.iter().find(|other| other.name() == target.name());
         if let Some(taken) = taken {
-            self.wrong(at, format!("{} is given twice, first as {}; keep one", target.name(), taken.class));
+            self.wrong(
+                at,
+                format!("{} is given twice, first as {}; keep one", shown(&target.name()), taken.class),
+            );
         } else {
             self.own.targets.push(target);
         }
