@@ -17,6 +17,7 @@ pub mod exit;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod glob;
+mod hash;
 pub mod identity;
 pub mod kernel;
 pub mod logging;

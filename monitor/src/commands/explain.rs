@@ -5,10 +5,9 @@ use std::io::Read as _;
 
 use serde_json::{Deserializer, Value};
 
-use super::replay::open;
-use super::{CommandError, print};
+use super::{CommandError, open, print, rules};
 use crate::cli::Explain;
-use crate::config::{self, Rule};
+use crate::config::Rule;
 use crate::decide::Tried;
 use crate::event::text::{escaped, harmless};
 use crate::exit::Exit;
@@ -19,8 +18,7 @@ use crate::verdict::Reason;
 const SIZE_MAX: u64 = 1 << 20;
 
 pub(super) fn explain(opts: &Explain) -> Result<Exit, CommandError> {
-    let config = config::load(opts.config.as_deref())?;
-    let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
+    let rules = rules(opts.config.as_deref())?;
     let name = escaped(&opts.event.to_string_lossy());
     let wrong = |what: String| CommandError::Event { name: name.clone(), what };
     let mut text = Vec::new();

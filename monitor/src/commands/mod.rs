@@ -10,13 +10,16 @@ mod schema;
 mod selftest;
 mod touch;
 
-use std::io::{self, Write as _};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write as _};
+use std::path::Path;
 
 use thiserror::Error;
 
 use crate::cli::Command;
-use crate::config::ConfigErrors;
+use crate::config::{self as policy, ConfigErrors, Rule};
 use crate::emit::SinkError;
+use crate::event::text::escaped;
 use crate::exit::Exit;
 use crate::kernel::LoadError;
 use crate::watch::WatchError;
@@ -69,6 +72,20 @@ pub fn dispatch(command: &Command) -> Result<Exit, CommandError> {
         Command::Selftest(opts) => selftest::selftest(opts),
         Command::Touch(opts) => touch::run(opts),
     }
+}
+
+/// The rules of a policy.
+fn rules(path: Option<&Path>) -> Result<Vec<Rule>, CommandError> {
+    Ok(policy::load(path)?.rules.into_iter().map(|entry| entry.value).collect())
+}
+
+/// A file, or stdin for `-`.
+fn open(path: &Path) -> Result<Box<dyn BufRead>, CommandError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    let failed = |source| CommandError::Open { name: escaped(&path.to_string_lossy()), source };
+    Ok(Box::new(BufReader::new(File::open(path).map_err(failed)?)))
 }
 
 /// Writes an answer to stdout.

@@ -1,14 +1,12 @@
 //! `bypassd replay`
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
-use std::path::Path;
+use std::io::{self, BufRead as _, Read as _, Write as _};
 
 use serde_json::{Value, json};
 
-use super::{CommandError, print};
+use super::{CommandError, open, print, rules};
 use crate::cli::Replay;
-use crate::config::{self, Rule};
+use crate::config::Rule;
 use crate::event::text::escaped;
 use crate::exit::Exit;
 use crate::replay::{Recorded, decide, is_access};
@@ -26,8 +24,7 @@ struct Counts {
 }
 
 pub(super) fn replay(opts: &Replay) -> Result<Exit, CommandError> {
-    let config = config::load(opts.config.as_deref())?;
-    let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
+    let rules = rules(opts.config.as_deref())?;
     let name = escaped(&opts.file.to_string_lossy());
     let mut input = open(&opts.file)?;
     let mut counts = Counts::default();
@@ -84,18 +81,8 @@ fn again(rules: &[Rule], line: &[u8], counts: &mut Counts) -> Result<Option<Valu
     Ok(Some(event))
 }
 
-/// A file, or stdin for `-`.
-pub(super) fn open(path: &Path) -> Result<Box<dyn BufRead>, CommandError> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    let failed = |source| CommandError::Open { name: escaped(&path.to_string_lossy()), source };
-    Ok(Box::new(BufReader::new(File::open(path).map_err(failed)?)))
-}
-
 /// On stderr, where it is no part of the output.
 fn complain(text: &str) {
-    use std::io::Write as _;
     // Where nobody reads stderr, the exit code still says it.
     let _unheard = writeln!(io::stderr().lock(), "bypassd: {text}");
 }

@@ -19,7 +19,6 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use monitor_abi::watch::PORTS_MAX;
-use sha2::{Digest as _, Sha256};
 
 pub use self::container::Containers;
 pub use self::error::ConfigErrors;
@@ -28,6 +27,7 @@ pub(crate) use self::paths::absolute;
 pub use self::process::{HostNamespaces, Processes};
 pub(crate) use self::rules::applies;
 pub use self::words::Words;
+use crate::hash::sha256;
 use crate::model::{Class, Group, Severity};
 use crate::target::{Target, What};
 
@@ -148,7 +148,7 @@ pub(crate) fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Confi
         return Err(errors(vec![Problem::whole(what)]));
     }
     rules.extend(own.rules.into_iter().map(|value| Entry { value, origin }));
-    let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = sha256(text.as_bytes());
     Ok(Config { profile, path: path.map(Path::to_owned), sha256, targets, rules, severities })
 }
 

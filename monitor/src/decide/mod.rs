@@ -94,7 +94,7 @@ fn miss(policy: &Policy<'_>, rule: &Rule, access: &Access, whose: &Whose) -> Opt
     if let Some(miss) = rule.container.as_ref().and_then(|containers| miss_of(containers, whose)) {
         return Some(miss);
     }
-    let named = !exe.is_empty() || rule.container.is_some();
+    let named = !exe.is_empty() || !ancestors.is_empty() || rule.container.is_some();
     if named && actor.traced {
         return Some(Miss::Traced);
     }

@@ -16,6 +16,7 @@ use std::path::Path;
 use self::judge::judge;
 use self::read::{Found, Kind};
 use crate::event::Manifest;
+use crate::hash::sha256;
 use crate::node::Root;
 
 /// What a look at a path found.
@@ -58,7 +59,7 @@ pub(crate) fn look(root: &Root, path: &Path, before: Option<Fingerprint>, last: 
 
 /// The content of a manifest, in short.
 pub(crate) fn summary(bytes: &[u8], doors: &Doors) -> Manifest {
-    let sha256 = Some(read::sha256(bytes));
+    let sha256 = Some(sha256(bytes));
     match parse::documents(bytes) {
         Ok(documents) => {
             let pods = pod::pods(&documents);

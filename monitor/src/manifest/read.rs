@@ -6,7 +6,6 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
-use sha2::{Digest as _, Sha256};
 
 use crate::node::Root;
 use crate::node::root::magic_link;
@@ -79,8 +78,4 @@ impl Content {
         }
         Ok(bytes)
     }
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 mod elsewhere;
 mod files;
@@ -91,9 +91,12 @@ fn chain(depth: u32, action: &[&str]) -> Result<()> {
 /// Opens the same file as fast as it can, each thread on a CPU of its own as far as there are enough: a kernel that can be interrupted
 /// does not run a program for whoever interrupts that same program.
 fn hammer(threads: usize, count: u32, path: &str) -> Result<()> {
-    let work = |index: usize| {
+    let allowed = sched_getaffinity(None)?;
+    let cpus: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    let cpus = cpus.as_slice();
+    let work = move |index: usize| {
         let mut own = CpuSet::new();
-        own.set(index % std::thread::available_parallelism()?);
+        cpus.iter().cycle().nth(index).into_iter().for_each(|cpu| own.set(*cpu));
         sched_setaffinity(None, &own)?;
         (0..count).try_for_each(|_| std::fs::File::open(path).map(drop))
     };
