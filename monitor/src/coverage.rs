@@ -90,11 +90,6 @@ const fn inside(id: &'static str, name: &'static str) -> Way {
     Way { syscall: NotSeen, ..all(id, name) }
 }
 
-/// Only what runs at the end of a function or of a system call sees it.
-const fn ends(id: &'static str, name: &'static str) -> Way {
-    Way { kprobe: NotSeen, ..all(id, name) }
-}
-
 const fn nobody(id: &'static str, name: &'static str) -> Way {
     Way { id, name, fentry: NotSeen, sealed: NotSeen, kprobe: NotSeen, syscall: NotSeen }
 }
@@ -156,8 +151,8 @@ pub const WAYS: &[Way] = &[
     all("unix.proc_fd", "through /proc/self/fd of a descriptor that only names the socket"),
     all("unix.uring", "io_uring"),
     all("unix.uring_poll", "io_uring, by the poller in the kernel"),
-    ends("unix.refused", "nobody listens").untyped(),
-    ends("unix.forbidden", "no permission for the socket").untyped(),
+    all("unix.refused", "nobody listens").untyped(),
+    all("unix.forbidden", "no permission for the socket").untyped(),
     inside("unix.handed_over", "a connection that another process hands over").untyped(),
     inside("unix.stolen", "a connection that is taken with pidfd_getfd").untyped(),
     all("tcp.connect", "connect"),

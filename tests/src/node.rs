@@ -14,6 +14,12 @@ pub fn is_guest() -> bool {
     fs::read_link("/proc/1/exe").is_ok_and(|exe| exe == Path::new("/init"))
 }
 
+/// Whether a guest's kernel can be interrupted in its own code.
+pub fn is_preemptible() -> bool {
+    let modes = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
+    modes.contains("(full)") || modes.contains("(lazy)")
+}
+
 /// A port of loopback that nobody listens on.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())

@@ -2,8 +2,8 @@
 //! call it used: connect, TCP fast open, MPTCP, io_uring. What becomes of it, and connections from elsewhere, happen in interrupts, where
 //! the current process is anyone.
 
-use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
-use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
+use aya_ebpf::macros::{btf_tracepoint, kprobe, raw_tracepoint};
+use aya_ebpf::programs::{BtfTracePointContext, ProbeContext, RawTracePointContext};
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_INET;
 use monitor_abi::record::{HEAD_NO_ACTOR, InetObject, TAG_INET, TAG_OUTCOME};
@@ -42,21 +42,29 @@ pub fn inet_state_raw(ctx: RawTracePointContext) -> i32 {
     0
 }
 
+/// `void tcp_set_state(struct sock *sk, int state)`
+///
+/// The tracepoint's program can be skipped where the kernel can be interrupted.
+#[kprobe(function = "tcp_set_state")]
+pub fn tcp_state_kprobe(ctx: ProbeContext) -> u32 {
+    let sk = ctx.pointer(0);
+    to_state::<Probe>(sk, Probe::read::<u8>(sk, Field::SockState).into(), ctx.argument(1) as u32);
+    0
+}
+
 #[inline(always)]
 fn changed<A: Arguments>(ctx: &A) {
-    let (sk, old, new) = (ctx.pointer(0), ctx.argument(1) as u32, ctx.argument(2) as u32);
+    to_state::<A::Reader>(ctx.pointer(0), ctx.argument(1) as u32, ctx.argument(2) as u32);
+}
+
+#[inline(always)]
+fn to_state<R: Reader>(sk: Kernel, old: u32, new: u32) {
     match (old, new) {
-        (TCP_CLOSE, TCP_SYN_SENT) => {
-            begun::<A::Reader>(sk, u16::from_be(A::Reader::read(sk, Field::SockDport)))
-        }
+        (TCP_CLOSE, TCP_SYN_SENT) => begun::<R>(sk, u16::from_be(R::read(sk, Field::SockDport))),
         (TCP_SYN_SENT, TCP_ESTABLISHED | TCP_CLOSE) => {
-            ended::<A::Reader>(
-                sk,
-                u16::from_be(A::Reader::read(sk, Field::SockDport)),
-                new == TCP_ESTABLISHED,
-            );
+            ended::<R>(sk, u16::from_be(R::read(sk, Field::SockDport)), new == TCP_ESTABLISHED);
         }
-        (TCP_SYN_RECV, TCP_ESTABLISHED) => accepted::<A::Reader>(sk, A::Reader::read(sk, Field::SockNum)),
+        (TCP_SYN_RECV, TCP_ESTABLISHED) => accepted::<R>(sk, R::read(sk, Field::SockNum)),
         _ => {}
     }
 }

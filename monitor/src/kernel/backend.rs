@@ -4,6 +4,7 @@ use aya::{Btf, Ebpf};
 
 use super::attach::detach;
 use super::load::{self, Effort};
+use super::preempt;
 use crate::btf::Types;
 use crate::model::Backend;
 
@@ -14,6 +15,8 @@ pub struct HookReport {
     pub place: &'static str,
     /// What is not seen without it.
     pub sees: &'static str,
+    /// Whether the backend is complete without it.
+    pub optional: bool,
     pub state: HookState,
 }
 
@@ -36,7 +39,7 @@ impl Candidate {
     }
 
     fn complete(&self) -> bool {
-        self.attached() == self.hooks.len()
+        self.hooks.iter().all(|hook| hook.optional || hook.state == HookState::Attached)
     }
 
     /// What failed, for people.
@@ -52,11 +55,16 @@ impl Candidate {
 #[derive(Clone, Debug)]
 pub struct Attached {
     pub chosen: Candidate,
+    /// Whether the kernel can skip its programs: see [`preempt`].
+    pub preemptible: bool,
     pub rejected: Vec<Candidate>,
 }
 
 /// The best first.
 const ORDER: [Backend; 3] = [Backend::Fentry, Backend::Kprobe, Backend::Syscall];
+
+/// A dearer program that always runs is better than a cheaper one that whoever wants can have skipped.
+const ORDER_IF_PREEMPTIBLE: [Backend; 3] = [Backend::Kprobe, Backend::Fentry, Backend::Syscall];
 
 /// `btf` is not needed for raw tracepoints, so its absence is an error only of the hooks that use it.
 pub fn choose(
@@ -68,14 +76,19 @@ pub fn choose(
 ) -> Result<Attached, String> {
     let mut rejected = Vec::new();
     // Other programs do not have the types without which nothing can be read there: they would attach, and see nothing.
-    let order = if sealed { &ORDER[..1] } else { &ORDER[..] };
+    let preemptible = preempt::is_possible();
+    let order = match (sealed, preemptible) {
+        (true, _) => &ORDER[..1],
+        (false, false) => &ORDER[..],
+        (false, true) => &ORDER_IF_PREEMPTIBLE[..],
+    };
     if let Some(wanted) = wanted.filter(|wanted| !order.contains(wanted)) {
         return Err(format!("under lockdown=confidentiality only {} sees anything, not {wanted}", ORDER[0]));
     }
     for backend in order.iter().copied().filter(|backend| wanted.is_none_or(|wanted| wanted == *backend)) {
         let candidate = load::backend(ebpf, btf, types, backend, Effort::UntilFailure);
         if candidate.complete() {
-            return Ok(Attached { chosen: candidate, rejected });
+            return Ok(Attached { chosen: candidate, preemptible, rejected });
         }
         detach_all(ebpf, &candidate);
         rejected.push(candidate);
@@ -95,7 +108,7 @@ pub fn choose(
     let Some((_, best)) = best.filter(|(attached, _)| *attached > 0) else { return Err(failures(&rejected)) };
     let chosen = load::backend(ebpf, btf, types, best, Effort::All);
     rejected.retain(|candidate| candidate.backend != chosen.backend);
-    Ok(Attached { chosen, rejected })
+    Ok(Attached { chosen, preemptible, rejected })
 }
 
 fn detach_all(ebpf: &mut Ebpf, candidate: &Candidate) {

@@ -33,7 +33,7 @@ enum Kind {
     Everywhere,
     /// The directory entry is the first or the second argument; there is a program for each.
     EntryMoves,
-    /// The program runs when the function returns.
+    /// The program runs when the function returns, which needs a trampoline: at its return a kprobe no longer has the arguments.
     Exit,
     /// Not all kernels have the fields. Without them there is a gap, but all else works.
     NewerType,
@@ -73,11 +73,9 @@ impl Hook {
     }
 
     /// Whether the running kernel has the place at all.
-    pub fn applies(&self, backend: Backend, types: &Types) -> bool {
+    pub fn applies(&self, types: &Types) -> bool {
         match self.kind {
-            Kind::Everywhere | Kind::EntryMoves => true,
-            // At its return a kprobe no longer has the arguments.
-            Kind::Exit => backend == Backend::Fentry,
+            Kind::Everywhere | Kind::EntryMoves | Kind::Exit => true,
             Kind::NewerType => self.fields().all(|field| types.offsets.has(field)),
             Kind::Newer => types.parameters.contains_key(self.place.name()),
         }
@@ -87,7 +85,7 @@ impl Hook {
     pub fn program(&self, backend: Backend, types: &Types) -> String {
         let name = self.name;
         let ending = match (backend, self.place) {
-            (Backend::Fentry, Place::Function(_)) if matches!(self.kind, Kind::Exit) => "fexit",
+            (Backend::Fentry | Backend::Kprobe, Place::Function(_)) if self.ends() => "fexit",
             (Backend::Fentry, Place::Function(_)) => "fentry",
             (Backend::Fentry, Place::Tracepoint(_)) => "btf",
             (Backend::Kprobe, Place::Function(_)) => "kprobe",
@@ -106,15 +104,22 @@ impl Hook {
 
     pub fn attach(&self, backend: Backend) -> Attach {
         match (backend, self.place) {
-            (Backend::Fentry, Place::Function(name)) if matches!(self.kind, Kind::Exit) => {
-                Attach::Fexit(name)
-            }
+            (Backend::Fentry | Backend::Kprobe, Place::Function(name)) if self.ends() => Attach::Fexit(name),
             (Backend::Fentry, Place::Function(name)) => Attach::Fentry(name),
             (Backend::Fentry, Place::Tracepoint(name)) => Attach::BtfTracepoint(name),
             (Backend::Kprobe, Place::Function(name)) => Attach::Kprobe(name),
             (Backend::Kprobe | Backend::Syscall, Place::Tracepoint(name))
             | (Backend::Syscall, Place::Function(name)) => Attach::RawTracepoint(name),
         }
+    }
+
+    fn ends(&self) -> bool {
+        matches!(self.kind, Kind::Exit)
+    }
+
+    /// Whether a backend is chosen without it: kernels that have kprobes alone have no trampolines.
+    pub fn is_optional(&self, backend: Backend) -> bool {
+        self.ends() && backend == Backend::Kprobe
     }
 
     pub fn fields(&self) -> impl Iterator<Item = Field> {
@@ -124,10 +129,12 @@ impl Hook {
 
 /// The hooks of a backend.
 pub fn of(backend: Backend) -> impl Iterator<Item = &'static Hook> {
-    match backend {
-        Backend::Fentry | Backend::Kprobe => FUNCTIONS.iter(),
-        Backend::Syscall => SYSCALLS.iter(),
-    }
+    let (common, own) = match backend {
+        Backend::Fentry => (&FUNCTIONS[..], &FENTRY[..]),
+        Backend::Kprobe => (&FUNCTIONS[..], &KPROBE[..]),
+        Backend::Syscall => (&[][..], &SYSCALL[..]),
+    };
+    common.iter().chain(own)
 }
 
 /// Functions whose parameters are looked up, because they differ between kernels.
@@ -141,10 +148,10 @@ pub fn type_names() -> HashSet<String> {
         Place::Function(name) => name.to_owned(),
         Place::Tracepoint(name) => format!("btf_trace_{name}"),
     };
-    FUNCTIONS.iter().map(name).collect()
+    FUNCTIONS.iter().chain(&FENTRY).chain(&KPROBE).map(name).collect()
 }
 
-const FUNCTIONS: [Hook; 20] = [
+const FUNCTIONS: [Hook; 19] = [
     // The smallest comes first: where this way to attach fails, it fails soonest.
     Hook::function(
         "ptrace",
@@ -181,7 +188,6 @@ const FUNCTIONS: [Hook; 20] = [
         "connections to unix sockets",
         &[FILE, UNIX],
     ),
-    Hook::tracepoint("inet_state", "inet_sock_set_state", "TCP connections", &[INET]),
     Hook::function(
         "file_receive",
         "security_file_receive",
@@ -192,7 +198,12 @@ const FUNCTIONS: [Hook; 20] = [
         .of_kind(Kind::Exit),
 ];
 
-const SYSCALLS: [Hook; 3] = [
+const FENTRY: [Hook; 1] = [Hook::tracepoint("inet_state", "inet_sock_set_state", "TCP connections", &[INET])];
+
+const KPROBE: [Hook; 1] =
+    [Hook::function("tcp_state", "tcp_set_state", "TCP connections", &[INET, &[Field::SockState]])];
+
+const SYSCALL: [Hook; 3] = [
     Hook::tracepoint(
         "sys_exit",
         "sys_exit",

@@ -42,7 +42,7 @@ pub fn backend(
     let mut programs: HashMap<String, &mut Program> =
         ebpf.programs_mut().map(|(name, program)| (name.to_owned(), program)).collect();
     let jobs: Vec<_> = hooks::of(backend)
-        .filter(|hook| hook.applies(backend, types))
+        .filter(|hook| hook.applies(types))
         .map(|hook| {
             let name = hook.program(backend, types);
             let program = programs.remove(&name);
@@ -55,9 +55,10 @@ pub fn backend(
     let step = || {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let Some((index, job)) = next else { return false };
+        let optional = job.hook.is_optional(backend);
         let report = job.run(btf, types, backend);
         tracing::debug!(backend = backend.name(), program = report.program, state = ?report.state, "tried");
-        failed.fetch_or(report.state != HookState::Attached, Ordering::Relaxed);
+        failed.fetch_or(!optional && report.state != HookState::Attached, Ordering::Relaxed);
         reports.lock().unwrap_or_else(PoisonError::into_inner).push((index, report));
         true
     };
@@ -93,7 +94,8 @@ impl Job<'_> {
             }
         };
         let state = outcome.map_or_else(HookState::Failed, |()| HookState::Attached);
-        HookReport { program: name, place: hook.place.name(), sees: hook.sees, state }
+        let optional = hook.is_optional(backend);
+        HookReport { program: name, place: hook.place.name(), sees: hook.sees, optional, state }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod listen;
 mod load;
 mod log;
 mod object;
+mod preempt;
 mod repeats;
 mod stats;
 mod table;

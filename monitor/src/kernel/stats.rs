@@ -31,6 +31,11 @@ impl Counters {
         Ok(Self { values, missed_runs: missed_runs(ebpf) })
     }
 
+    #[cfg(test)]
+    pub(crate) fn of_missed(runs: u64) -> Self {
+        Self { values: Vec::new(), missed_runs: runs }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (Counter, u64)> + '_ {
         self.values.iter().copied()
     }

@@ -219,7 +219,7 @@ impl Handler {
         idle.iter().for_each(|key| self.kernel.forget(key));
     }
 
-    pub(super) fn check_health(&mut self) {
+    pub(super) fn check_health(&mut self, last: bool) {
         self.kernel.flush_log();
         if let Some(missing) = self.canary.due(&mut self.kernel) {
             self.emitter.emit(self.context.canary(missing, HEARTBEAT.as_secs()));
@@ -232,7 +232,7 @@ impl Handler {
         self.health.overflows = self.teller.overflows;
         self.health.brief_mounts = self.teller.brief_mounts;
         self.health.manifests = self.manifests.unread;
-        let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts);
+        let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts, last);
         for health in due {
             self.emitter.emit(self.context.health(health));
         }

@@ -9,6 +9,9 @@ use crate::kernel::Counters;
 
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(60);
 
+/// Times the kernel did not run a program.
+const MISSED_RUNS: &str = "missed_runs";
+
 #[derive(Debug)]
 pub(super) struct Health {
     /// Records that broke the contract with the kernel side.
@@ -40,20 +43,25 @@ impl Default for Health {
 }
 
 impl Health {
-    /// The events that are due now.
+    /// The events that are due now, or all that there is to say at the end of the run.
     pub(super) fn due(
         &mut self,
         kernel: Option<&Counters>,
         emitted: EmitCounters,
         alerts: u64,
+        last: bool,
     ) -> Vec<event::Health> {
-        let losses = self.losses(kernel, emitted);
+        let beat = self.last_beat.elapsed() >= HEARTBEAT;
+        let mut losses = self.losses(kernel, emitted);
+        // What the kernel skipped was rarely about a target, and where it skips, it does so all the time: once a heartbeat is enough.
+        if let Some(kernel) = kernel.filter(|_| beat || last) {
+            losses.insert(MISSED_RUNS.to_owned(), kernel.missed_runs());
+        }
         let lost: BTreeMap<_, _> = losses
             .iter()
             .map(|(reason, total)| (reason.clone(), total - self.reported.get(reason).copied().unwrap_or(0)))
             .filter(|(_, new)| *new > 0)
             .collect();
-        let beat = self.last_beat.elapsed() >= HEARTBEAT;
         let mut due = Vec::new();
         if !lost.is_empty() {
             due.push((HealthState::Loss, lost));
@@ -101,7 +109,7 @@ impl Health {
         losses: &BTreeMap<String, u64>,
     ) -> BTreeMap<String, u64> {
         let mut counters = losses.clone();
-        let kernel_missed = kernel.map(|kernel| ("missed_runs".to_owned(), kernel.missed_runs()));
+        let kernel_missed = kernel.map(|kernel| (MISSED_RUNS.to_owned(), kernel.missed_runs()));
         let kernel = kernel.into_iter().flat_map(Counters::iter);
         counters.extend(kernel.map(|(counter, value)| (counter.name().to_owned(), value)));
         counters.extend(kernel_missed);
@@ -121,24 +129,33 @@ mod tests {
     #[test]
     fn a_loss_is_reported_once_and_at_once() {
         let mut health = Health::default();
-        assert!(health.due(None, EmitCounters::default(), 0).is_empty());
+        assert!(health.due(None, EmitCounters::default(), 0, false).is_empty());
         let emitted = EmitCounters { dropped: 3, ..EmitCounters::default() };
-        let due = health.due(None, emitted, 7);
+        let due = health.due(None, emitted, 7, false);
         assert_eq!(due.len(), 1);
         assert_eq!(due[0].state, HealthState::Loss);
         assert_eq!(due[0].lost, BTreeMap::from([("output_queue_full".to_owned(), 3)]));
         assert_eq!(due[0].counters["alerts"], 7);
-        assert!(health.due(None, emitted, 7).is_empty());
+        assert!(health.due(None, emitted, 7, false).is_empty());
+    }
+
+    #[test]
+    fn skipped_programs_are_reported_at_the_end() {
+        let mut health = Health::default();
+        let kernel = Counters::of_missed(5);
+        assert!(health.due(Some(&kernel), EmitCounters::default(), 0, false).is_empty());
+        let due = health.due(Some(&kernel), EmitCounters::default(), 0, true);
+        assert_eq!(due[0].lost, BTreeMap::from([("missed_runs".to_owned(), 5)]));
     }
 
     #[test]
     fn a_heartbeat_comes_after_its_interval() {
         let long_ago = Instant::now().checked_sub(HEARTBEAT).unwrap();
         let mut health = Health { last_beat: long_ago, ..Health::default() };
-        let due = health.due(None, EmitCounters::default(), 2);
+        let due = health.due(None, EmitCounters::default(), 2, false);
         assert_eq!(due.len(), 1);
         assert_eq!((due[0].state, due[0].interval), (HealthState::Heartbeat, 60));
         assert!(due[0].lost.is_empty());
-        assert!(health.due(None, EmitCounters::default(), 2).is_empty());
+        assert!(health.due(None, EmitCounters::default(), 2, false).is_empty());
     }
 }

@@ -80,7 +80,7 @@ pub async fn run(
             answer = handler.manifests.ready() => handler.look_at_manifests(answer),
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
-            _ = check.tick() => handler.check_health(),
+            _ = check.tick() => handler.check_health(false),
         }
     };
     let snapshot = handler.since.last().await;
@@ -95,7 +95,7 @@ pub async fn run(
     handler.release(true);
     handler.report_repeats(true);
     handler.last_manifests().await;
-    handler.check_health();
+    handler.check_health(true);
     let alerts = handler.alerts;
     let stopping = Lifecycle::Stopping { reason: reason.clone(), alerts };
     let message = format!("stopping: {reason}; {alerts} alerts");

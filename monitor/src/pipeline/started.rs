@@ -50,6 +50,12 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
     if chosen.backend == Backend::Syscall && !started.hooks.iter().any(|hook| hook == MOUNTS) {
         started.coverage_gaps.push("mounts: this kernel does not tell who mounts".to_owned());
     }
+    if kernel.attached().preemptible && chosen.backend != Backend::Kprobe {
+        started.coverage_gaps.push(
+            "a process that interrupts another while it is looked at: this kernel may skip the program then, and counts it in `missed_runs`"
+                .to_owned(),
+        );
+    }
     started.coverage_gaps.extend(untold(kernel));
     if !kernel.identity().sees_node_processes() {
         started

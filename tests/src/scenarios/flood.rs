@@ -1,21 +1,31 @@
-//! One process does the same as fast as it can, on all CPUs: what others do is reported, and every access is counted.
+//! One process does the same as fast as it can: what others do is reported, and every access is counted.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::Command;
+use std::thread;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::trials;
-use crate::actor::{act, program};
-use crate::daemon::{Daemon, manifests};
+use super::{Skip, trials};
+use crate::actor::{act, must, program};
+use crate::daemon::{Daemon, manifests, policy};
 use crate::event::at;
 use crate::node::is_guest;
 
 pub fn all() -> Vec<Trial> {
-    trials("flood", &[("counts_are_exact", counts_are_exact)])
+    trials(
+        "flood",
+        &[
+            ("counts_are_exact", counts_are_exact),
+            ("interrupted_opens", interrupted_opens),
+            ("interrupted_connects", interrupted_connects),
+            ("skipped_runs_are_told", skipped_runs_are_told),
+        ],
+    )
 }
 
 fn counts_are_exact() -> Result<()> {
@@ -26,7 +36,7 @@ fn counts_are_exact() -> Result<()> {
     fs::write(&quiet, "kind: Pod\n")?;
     let mut daemon = Daemon::start(&manifests(dir.path(), ""))?;
     let mut flood = Command::new(program()?)
-        .args(["hammer", &threads.to_string(), &each.to_string()])
+        .args(["hammer", "each", &threads.to_string(), &each.to_string()])
         .arg(&noisy)
         .spawn()
         .context("cannot start the flood")?;
@@ -47,4 +57,67 @@ fn counts_are_exact() -> Result<()> {
     let summary = events.iter().find(|event| !event["count"].is_null()).context("no count")?;
     ensure!(at(summary, "/first_time").is_string() && at(summary, "/last_time").is_string(), "{summary:#}");
     Ok(())
+}
+
+/// Threads that interrupt each other on one CPU, in the kernel too if it can be.
+const TOGETHER: u64 = 3;
+
+fn interrupted_opens() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let manifest = dir.path().join("a.yaml");
+    fs::write(&manifest, "kind: Pod\n")?;
+    let each = 10_000;
+    let daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    hammer_one(each, &manifest.to_string_lossy())?;
+    all_are_counted(daemon, "open", TOGETHER * each)
+}
+
+fn interrupted_connects() -> Result<()> {
+    let (port, each) = (sink()?, 3000);
+    let daemon = Daemon::start(&policy(&format!("datastore_api: {{ports: [{port}]}}"), ""))?;
+    hammer_one(each, &port.to_string())?;
+    all_are_counted(daemon, "connect", TOGETHER * each)
+}
+
+/// Programs that the kernel skips are asked for by name: it is said before and after.
+fn skipped_runs_are_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let manifest = dir.path().join("a.yaml");
+    fs::write(&manifest, "kind: Pod\n")?;
+    let chosen = Daemon::start(&manifests(dir.path(), ""))?;
+    let is_kprobe = at(chosen.started(), "/lifecycle/backend") == "kprobe";
+    chosen.finish()?;
+    if !is_kprobe {
+        bail!(Skip("this kernel cannot be interrupted"));
+    }
+    let daemon = Daemon::start_with(Some(&manifests(dir.path(), "")), &["--backend", "fentry"])?;
+    let gaps = at(daemon.started(), "/lifecycle/coverage_gaps").to_string();
+    ensure!(gaps.contains("may skip the program"), "{gaps}");
+    hammer_one(10_000, &manifest.to_string_lossy())?;
+    let (_, events) = daemon.stop(Signal::TERM)?;
+    let missed = events.iter().filter_map(|event| at(event, "/health/lost/missed_runs").as_u64());
+    ensure!(missed.sum::<u64>() > 0, "nothing was skipped, or it was not said");
+    Ok(())
+}
+
+fn hammer_one(each: u64, object: &str) -> Result<()> {
+    must(&program()?, ["hammer", "one", &TOGETHER.to_string(), &each.to_string(), object])
+}
+
+fn all_are_counted(daemon: Daemon, action: &str, all: u64) -> Result<()> {
+    let (_, events) = daemon.stop(Signal::TERM)?;
+    let alerts = events.iter().filter(|event| event["kind"] == "alert" && event["action"] == action);
+    let counted: u64 = alerts.map(|event| event["count"].as_u64().unwrap_or(1)).sum();
+    ensure!(counted == all, "{counted} of {all} accesses are in the events");
+    let lost = events.iter().find(|event| event["health"]["state"] == "loss");
+    ensure!(lost.is_none(), "{lost:#?}");
+    Ok(())
+}
+
+/// A port whose connections are accepted and ended.
+fn sink() -> Result<u16> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let port = listener.local_addr()?.port();
+    thread::spawn(move || listener.incoming().for_each(drop));
+    Ok(port)
 }

@@ -16,12 +16,13 @@ use super::{Skip, lockdown, trial};
 use crate::actor::{must, program, run, shell, shell_output};
 use crate::daemon::{Daemon, command, policy};
 use crate::event::at;
-use crate::node::is_guest;
+use crate::node::{is_guest, is_preemptible};
 
-/// A guest's kernel has them all; elsewhere it is the one that the daemon chooses.
+/// A guest's kernel has them all; elsewhere it is the one that the daemon chooses. A kernel that can be interrupted skips programs of
+/// the others whenever the scheduler wants it.
 pub fn all() -> Vec<Trial> {
-    let backends: &[&str] =
-        if is_guest() && !lockdown::is_on() { &["auto", "kprobe", "syscall"] } else { &["auto"] };
+    let all = is_guest() && !lockdown::is_on() && !is_preemptible();
+    let backends: &[&str] = if all { &["auto", "kprobe", "syscall"] } else { &["auto"] };
     let mut trials = vec![trial("ways", "table_is_complete", table_is_complete)];
     for backend in backends {
         let subject = format!("ways_{backend}");

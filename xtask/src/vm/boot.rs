@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// Twice of what the slowest guest needs.
+const LIMIT: Duration = Duration::from_secs(25 * 60);
 const MEMORY_MIB: &str = "2048";
 
 #[derive(Debug, Default)]
@@ -40,9 +41,23 @@ pub fn boot(kernel: &Path, initramfs: &Path, log: &Path, options: &Options) -> R
         bail!("reading the guest's console stopped, what came is in {}", log.display());
     }
     if !in_time {
-        bail!("no end after {} minutes, the console is in {}", LIMIT.as_secs() / 60, log.display());
+        bail!(
+            "no end after {} minutes, the console is in {} and ends with:\n{}",
+            LIMIT.as_secs() / 60,
+            log.display(),
+            last_lines(log)
+        );
     }
     Ok(())
+}
+
+/// Where it stood still.
+fn last_lines(log: &Path) -> String {
+    const LINES: usize = 12;
+    let console = fs::read(log).unwrap_or_default();
+    let console = String::from_utf8_lossy(&console);
+    let lines: Vec<_> = console.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 /// KVM is left out on purpose: the same emulated machine everywhere. cmpxchg16b (cx16) is off because with it some boots

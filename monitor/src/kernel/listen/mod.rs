@@ -105,7 +105,7 @@ fn report<T>(place: &'static str, sees: &'static str, result: &io::Result<T>) ->
         Ok(_) => HookState::Attached,
         Err(error) => HookState::Failed(format!("{place}: {error}")),
     };
-    HookReport { program: place.to_owned(), place, sees, state }
+    HookReport { program: place.to_owned(), place, sees, optional: false, state }
 }
 
 fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, &mut Told)) -> io::Result<()> {

@@ -46,7 +46,7 @@ fn act(args: &[&str]) -> Result<()> {
         ["chain", "0", rest @ ..] => act(rest),
         ["chain", depth, rest @ ..] => chain(depth.parse()?, rest),
         ["many", count, path] => many(count.parse()?, path),
-        ["hammer", threads, count, path] => hammer(threads.parse()?, count.parse()?, path),
+        ["hammer", cpus, threads, count, object] => hammer(cpus, threads.parse()?, count.parse()?, object),
         ["hand", kind, path] => takeover::hand(kind, path),
         ["receive"] => takeover::receive(),
         ["lose", kind, path] => takeover::lose(kind, path),
@@ -88,22 +88,30 @@ fn chain(depth: u32, action: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Opens the same file as fast as it can, each thread on a CPU of its own as far as there are enough: a kernel that can be interrupted
-/// does not run a program for whoever interrupts that same program.
-fn hammer(threads: usize, count: u32, path: &str) -> Result<()> {
+/// Threads that open one file, or connect to one port, as fast as they can: each on a CPU of its own, or all on one, where they
+/// interrupt each other.
+fn hammer(cpus: &str, threads: usize, count: u32, object: &str) -> Result<()> {
     let allowed = sched_getaffinity(None)?;
-    let cpus: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
-    let cpus = cpus.as_slice();
+    let all: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu)).collect();
+    let used = match cpus {
+        "each" => all.as_slice(),
+        "one" => &all[..1],
+        other => bail!("on which CPUs is {other}?"),
+    };
+    let port = object.parse::<u16>().ok();
     let work = move |index: usize| {
         let mut own = CpuSet::new();
-        cpus.iter().cycle().nth(index).into_iter().for_each(|cpu| own.set(*cpu));
+        used.iter().cycle().nth(index).into_iter().for_each(|cpu| own.set(*cpu));
         sched_setaffinity(None, &own)?;
-        (0..count).try_for_each(|_| std::fs::File::open(path).map(drop))
+        (0..count).try_for_each(|_| match port {
+            Some(port) => TcpStream::connect(("127.0.0.1", port)).map(drop),
+            None => std::fs::File::open(object).map(drop),
+        })
     };
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|index| scope.spawn(move || work(index))).collect();
         workers.into_iter().try_for_each(|worker| match worker.join() {
-            Ok(done) => done.with_context(|| format!("open {path}")),
+            Ok(done) => done.with_context(|| format!("use {object}")),
             Err(_) => bail!("a thread panicked"),
         })
     })
