@@ -13,6 +13,7 @@ use super::trials;
 use crate::actor::act;
 use crate::daemon::{self, Daemon, command, manifests};
 use crate::event::{at, expect};
+use crate::node::is_preemptible;
 
 pub fn all() -> Vec<Trial> {
     trials(
@@ -51,7 +52,8 @@ fn started() -> Result<()> {
         }),
     )?;
     let backend = at(started, "/lifecycle/backend").as_str().context("no backend")?;
-    ensure!(["fentry", "syscall"].contains(&backend), "backend {backend}");
+    let expected: &[&str] = if is_preemptible() { &["kprobe"] } else { &["fentry", "syscall"] };
+    ensure!(expected.contains(&backend), "backend {backend}");
     ensure!(at(started, "/agent/config_sha256").as_str().is_some_and(|hash| hash.len() == 64), "{started:#}");
     daemon.finish().map(drop)
 }
