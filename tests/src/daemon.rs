@@ -16,7 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::event::expect;
-use crate::node::{is_guest, is_preemptible};
+use crate::node::is_guest;
 
 /// An emulated machine with a cold cache is slow; nothing real takes as long.
 fn patience() -> Duration {
@@ -196,11 +196,10 @@ impl Daemon {
     }
 }
 
-/// Where the kernel can be interrupted it skips programs, except for kprobes, whatever the test does.
-fn is_loss(event: &Value) -> bool {
-    let reasons = event["health"]["lost"].as_object().into_iter().flat_map(|lost| lost.keys());
-    let skips = event["agent"]["backend"] != "kprobe" && is_preemptible();
-    reasons.filter(|reason| *reason != "missed_runs" || !skips).count() > 0
+/// Interrupts, and processes where they can interrupt the kernel, make it skip programs other than kprobes, whatever the test does.
+pub fn is_loss(event: &Value) -> bool {
+    let mut reasons = event["health"]["lost"].as_object().into_iter().flat_map(|lost| lost.keys());
+    reasons.any(|reason| reason != "missed_runs" || event["agent"]["backend"] == "kprobe")
 }
 
 /// What follows an alert is no further access.

@@ -9,12 +9,12 @@ use serde::Serialize;
 pub struct Health {
     pub state: HealthState,
     /// Since the start of the run, by name: `hits` (accesses that matched a watch), `emitted` (records from the kernel), `own`
-    /// (the daemon's own accesses, left out), `alerts`, `queued` (events that wait to be written), `written` (events), and each reason of `lost`.
+    /// (the daemon's own accesses, left out), `alerts`, `queued` (events that wait to be written), `written` (events), `missed_runs`, and each reason of `lost`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub counters: BTreeMap<String, u64>,
     /// Accesses and events lost since the last `health` event, by reason. Empty in a heartbeat: a loss is reported at once. `missed_runs`
     /// are times the kernel skipped a program, because it had interrupted a run of the same one; whether a watched object was used
-    /// is not known. It is reported once a heartbeat and at the end.
+    /// is not known. They are a loss where a process can bring that about, reported once a heartbeat and at the end; elsewhere a counter.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<String, u64>,
     /// What is not seen, in a `blind` event.

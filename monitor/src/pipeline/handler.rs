@@ -228,6 +228,7 @@ impl Handler {
         self.context.clock.follow(Clock::measure());
         let kernel =
             self.kernel.counters().inspect_err(|error| tracing::error!(%error, "cannot read the counters"));
+        self.health.preemptible = self.kernel.attached().preemptible;
         self.health.unattributed = self.repeats.unattributed;
         self.health.overflows = self.teller.overflows;
         self.health.brief_mounts = self.teller.brief_mounts;

@@ -22,6 +22,8 @@ pub(super) struct Health {
     pub brief_mounts: u64,
     /// Manifests that nobody looked at after they were written.
     pub manifests: u64,
+    /// Whether a process can make the kernel skip programs.
+    pub preemptible: bool,
     /// Repeated accesses whose first is not remembered.
     pub unattributed: u64,
     last_beat: Instant,
@@ -35,6 +37,7 @@ impl Default for Health {
             overflows: 0,
             brief_mounts: 0,
             manifests: 0,
+            preemptible: false,
             unattributed: 0,
             last_beat: Instant::now(),
             reported: BTreeMap::new(),
@@ -53,8 +56,9 @@ impl Health {
     ) -> Vec<event::Health> {
         let beat = self.last_beat.elapsed() >= HEARTBEAT;
         let mut losses = self.losses(kernel, emitted);
-        // What the kernel skipped was rarely about a target, and where it skips, it does so all the time: once a heartbeat is enough.
-        if let Some(kernel) = kernel.filter(|_| beat || last) {
+        // What the kernel skipped was rarely about a target, and where it skips, it does so all the time: once a heartbeat is enough. Elsewhere only
+        // interrupts make it skip, which nobody can hide behind.
+        if let Some(kernel) = kernel.filter(|_| self.preemptible && (beat || last)) {
             losses.insert(MISSED_RUNS.to_owned(), kernel.missed_runs());
         }
         let lost: BTreeMap<_, _> = losses
@@ -141,8 +145,9 @@ mod tests {
 
     #[test]
     fn skipped_programs_are_reported_at_the_end() {
-        let mut health = Health::default();
         let kernel = Counters::of_missed(5);
+        assert!(Health::default().due(Some(&kernel), EmitCounters::default(), 0, true).is_empty());
+        let mut health = Health { preemptible: true, ..Health::default() };
         assert!(health.due(Some(&kernel), EmitCounters::default(), 0, false).is_empty());
         let due = health.due(Some(&kernel), EmitCounters::default(), 0, true);
         assert_eq!(due[0].lost, BTreeMap::from([("missed_runs".to_owned(), 5)]));

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::trials;
 use crate::actor::{act, must, program};
-use crate::daemon::{Daemon, manifests, policy};
+use crate::daemon::{Daemon, is_loss, manifests, policy};
 use crate::event::at;
 use crate::node::{is_guest, is_preemptible};
 
@@ -50,7 +50,7 @@ fn counts_are_exact() -> Result<()> {
     let of_flood = |event: &&Value| at(event, "/process/pid") == pid;
     let counted: u64 = events.iter().filter(of_flood).map(|event| event["count"].as_u64().unwrap_or(1)).sum();
     ensure!(counted == threads * each, "{counted} of {} accesses are in the events", threads * each);
-    let lost = events.iter().find(|event| event["health"]["state"] == "loss");
+    let lost = events.iter().find(|event| is_loss(event));
     ensure!(lost.is_none(), "{lost:#?}");
     let few = events.iter().filter(of_flood).count();
     ensure!(few < 100, "{few} events of one process that repeats itself");
@@ -109,7 +109,7 @@ fn all_are_counted(daemon: Daemon, action: &str, all: u64) -> Result<()> {
     let alerts = events.iter().filter(|event| event["kind"] == "alert" && event["action"] == action);
     let counted: u64 = alerts.map(|event| event["count"].as_u64().unwrap_or(1)).sum();
     ensure!(counted == all, "{counted} of {all} accesses are in the events");
-    let lost = events.iter().find(|event| event["health"]["state"] == "loss");
+    let lost = events.iter().find(|event| is_loss(event));
     ensure!(lost.is_none(), "{lost:#?}");
     Ok(())
 }

@@ -14,7 +14,7 @@ use self::scene::Scene;
 use self::table::{Act, WAYS, Way};
 use super::{Skip, lockdown, trial};
 use crate::actor::{must, program, run, shell, shell_output};
-use crate::daemon::{Daemon, command, policy};
+use crate::daemon::{Daemon, command, is_loss, policy};
 use crate::event::at;
 use crate::node::{is_guest, is_preemptible};
 
@@ -186,7 +186,7 @@ fn nothing_twice(backend: &'static str) -> Result<()> {
         let count = events[from..].iter().filter(same).count();
         ensure!(count == 1, "{count} events of {wanted} by process {pid}");
     }
-    let lost = events.iter().find(|event| event["health"]["state"] == "loss");
+    let lost = events.iter().find(|event| is_loss(event));
     ensure!(lost.is_none(), "{lost:#?}");
     Ok(())
 }
