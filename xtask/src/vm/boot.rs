@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 
-/// Twice of what the slowest guest needs.
+/// The slowest guest took 16 minutes on a machine that did other work, too.
 const LIMIT: Duration = Duration::from_secs(25 * 60);
 const MEMORY_MIB: &str = "2048";
 
