@@ -18,9 +18,13 @@ mod decode;
 mod event;
 mod fanotify;
 mod glob;
+mod learn;
 mod manifest;
 mod mounts;
+mod posture;
 mod recorded;
+mod report;
+mod running;
 
 pub use btf::btf;
 pub use bundle::bundle;
@@ -30,9 +34,13 @@ pub use decode::decode;
 pub use event::event;
 pub use fanotify::fanotify;
 pub use glob::glob;
+pub use learn::learn;
 pub use manifest::manifest;
 pub use mounts::mounts;
+pub use posture::posture;
 pub use recorded::recorded;
+pub use report::report;
+pub use running::running;
 
 /// The main function of a fuzz target.
 #[macro_export]

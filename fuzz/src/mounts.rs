@@ -2,7 +2,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use monitor::node::Mounts;
+use monitor::node::{Mounts, of_id};
 
 /// The kernel's list of mounts. Whoever mounts chooses the names, and each is read as it was.
 pub fn mounts(data: &[u8]) {
@@ -16,6 +16,8 @@ pub fn mounts(data: &[u8]) {
         [b"36 35 8:1 ", &escaped(&root)[..], b" ", &escaped(&point), b" rw - ext4 /dev/sda1 rw\n"].concat();
     let mounts = Mounts::parse(&[data, b"\n", &line].concat());
     assert!(mounts.is_mount_point(path(&point)), "{}", line.escape_ascii());
+    assert_eq!(of_id(&line, 36), Some((8 << 20 | 1, b"ext4".to_vec())), "{}", line.escape_ascii());
+    let _any = of_id(data, 36);
     let found = Mounts::parse(&line).on_node(8 << 20 | 1, path(&root));
     assert_eq!(found.as_deref(), Some(path(&point)), "{}", line.escape_ascii());
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 type Target = (&'static str, fn(&[u8]));
 
-const TARGETS: [Target; 11] = [
+const TARGETS: [Target; 15] = [
     ("btf", super::btf),
     ("bundle", super::bundle),
     ("cgroup", super::cgroup),
@@ -14,9 +14,13 @@ const TARGETS: [Target; 11] = [
     ("event", super::event),
     ("fanotify", super::fanotify),
     ("glob", super::glob),
+    ("learn", super::learn),
     ("manifest", super::manifest),
     ("mounts", super::mounts),
+    ("posture", super::posture),
     ("recorded", super::recorded),
+    ("report", super::report),
+    ("running", super::running),
 ];
 
 #[test]

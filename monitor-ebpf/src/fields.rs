@@ -59,6 +59,7 @@ fields! {
 
     InodeSb = "inode" ["i_sb"] Pointer("super_block");
     InodeIno = "inode" ["i_ino"] Int(8);
+    InodeGeneration = "inode" ["i_generation"] Int(4);
     InodeNlink = "inode" ["i_nlink"] Int(4);
     InodeMode = "inode" ["i_mode"] Int(2);
     SbDev = "super_block" ["s_dev"] Int(4);

@@ -1,10 +1,21 @@
 //! Objects that came into a watched tree a moment ago. The daemon knows them after its next look; a second name or a handle could be
 //! used before.
 
+use monitor_abi::fields::Field;
+
 use crate::maps::LEARNED;
 use crate::matching::{self, Match};
 use crate::news;
 use crate::reader::{Kernel, Reader};
+
+/// What the map knows of an object.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Learned {
+    target: u32,
+    /// File systems give the number of a file that is gone to the next one, with another generation.
+    generation: u32,
+}
 
 #[inline(always)]
 pub fn learn<R: Reader>(inode: Kernel, target: u32) {
@@ -13,7 +24,7 @@ pub fn learn<R: Reader>(inode: Kernel, target: u32) {
         return;
     }
     // The map forgets its oldest entries by itself, so it has room.
-    let _ = LEARNED.insert(key, target, 0);
+    let _ = LEARNED.insert(key, Learned { target, generation: generation::<R>(inode) }, 0);
     news::learned();
 }
 
@@ -23,6 +34,11 @@ pub fn find<R: Reader>(inode: Kernel) -> Option<Match> {
         return None;
     }
     // SAFETY: the map's values are replaced as a whole.
-    let target = unsafe { LEARNED.get(matching::key::<R>(inode)) }.copied()?;
-    Some(Match::new(target, 0, 0))
+    let known = unsafe { LEARNED.get(matching::key::<R>(inode)) }.copied()?;
+    (known.generation == generation::<R>(inode)).then_some(Match::new(known.target, 0, 0))
+}
+
+#[inline(always)]
+fn generation<R: Reader>(inode: Kernel) -> u32 {
+    R::read(inode, Field::InodeGeneration)
 }

@@ -17,6 +17,8 @@ mod maps;
 #[cfg(target_arch = "bpf")]
 mod matching;
 #[cfg(target_arch = "bpf")]
+mod moves;
+#[cfg(target_arch = "bpf")]
 mod news;
 #[cfg(target_arch = "bpf")]
 mod own;

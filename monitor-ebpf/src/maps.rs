@@ -7,12 +7,13 @@ use monitor_abi::doer::{DOERS_MAX, Doing};
 use monitor_abi::probe::{Gate, News, Own, Probe};
 use monitor_abi::repeat::{REPEATS_MAX, Repeat, RepeatKey};
 use monitor_abi::watch::{
-    ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, NAMES_MAX, NameKey, OBJECTS_MAX,
-    ObjectKey, PORTS_MAX, Watch,
+    ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, MOVED_MAX, NAMES_MAX, NameKey,
+    OBJECTS_MAX, ObjectKey, PORTS_MAX, Watch,
 };
 
 use crate::capture::scratch::{Record, Scratch};
 use crate::hooks::Hook;
+use crate::learned::Learned;
 
 /// The first thing every hook looks at.
 #[map]
@@ -43,7 +44,11 @@ pub static ANCESTORS: HashMap<ObjectKey, u32> = HashMap::with_max_entries(ANCEST
 
 /// Target by object that came into a watched tree since the daemon last looked.
 #[map]
-pub static LEARNED: LruHashMap<ObjectKey, u32> = LruHashMap::with_max_entries(LEARNED_MAX, 0);
+pub static LEARNED: LruHashMap<ObjectKey, Learned> = LruHashMap::with_max_entries(LEARNED_MAX, 0);
+
+/// Target by the name of a directory above it that was renamed, replaced or removed since the daemon last looked.
+#[map]
+pub static MOVED: LruHashMap<NameKey, u32> = LruHashMap::with_max_entries(MOVED_MAX, 0);
 
 /// Written by the kernel side.
 #[map]

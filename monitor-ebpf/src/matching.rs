@@ -200,22 +200,24 @@ fn through(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) 
 #[inline(never)]
 fn name(dir: ObjectKey, child: Kernel) -> Option<u32> {
     let mut key = NameKey { dir, name: [0; NAME_MAX] };
-    let place = key.name.as_mut_ptr();
     if sealed() {
         let name = inside::short_name(child)?;
         // SAFETY: the key has room for it, and any bytes are a name.
-        unsafe { ptr::write_unaligned(place.cast(), name.words) };
-    } else {
-        let text = Probe::pointer(child, Field::DentryName);
-        // SAFETY: the destination is NAME_MAX bytes long; the helper checks the source. A name that is cut differs from
-        // every key, because keys leave room for the terminator and the helper always writes one.
-        let length = unsafe { bpf_probe_read_kernel_str(place.cast(), NAME_MAX as u32, text.cast()) };
-        if length <= 1 {
-            return None;
-        }
+        unsafe { ptr::write_unaligned(key.name.as_mut_ptr().cast(), name.words) };
+    } else if !read_name(&mut key, child) {
+        return None;
     }
     // SAFETY: as in `lookup`.
     unsafe { NAMES.get(&key) }.copied()
+}
+
+/// `false` where there is no name.
+#[inline(always)]
+pub fn read_name(key: &mut NameKey, child: Kernel) -> bool {
+    let text = Probe::pointer(child, Field::DentryName);
+    // SAFETY: the destination is NAME_MAX bytes long; the helper checks the source. A name that is cut differs from
+    // every key, because keys leave room for the terminator and the helper always writes one.
+    unsafe { bpf_probe_read_kernel_str(key.name.as_mut_ptr().cast(), NAME_MAX as u32, text.cast()) > 1 }
 }
 
 /// The target of a TCP destination port.

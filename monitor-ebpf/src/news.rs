@@ -23,6 +23,21 @@ pub fn learned() {
     }
 }
 
+/// A directory above a watched object is another one now.
+#[inline(always)]
+pub fn moved() {
+    if let Some(news) = NEWS.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { (*news).moves = (*news).moves.wrapping_add(1) };
+    }
+}
+
+/// Whether such moves are not seen by the daemon yet.
+#[inline(always)]
+pub fn has_moves() -> bool {
+    differs(|news| news.moves)
+}
+
 /// Whether mounts are not seen by the daemon yet.
 #[inline(always)]
 pub fn has_mounts() -> bool {

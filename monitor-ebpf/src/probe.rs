@@ -30,6 +30,8 @@ pub struct News {
     pub mounts: u32,
     /// Objects that were added to the map of learned ones.
     pub learned: u32,
+    /// Directories above watched objects that were renamed, replaced or removed.
+    pub moves: u32,
 }
 
 /// The daemon as the kernel knows it. Its own accesses are left out by this, never by name.
@@ -80,7 +82,7 @@ pub const PROBE_UNIX: u32 = 1 << 1;
 pub const PROBE_INET: u32 = 1 << 2;
 
 const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 16);
-const _: () = assert!(size_of::<News>() == 8);
+const _: () = assert!(size_of::<News>() == 12);
 const _: () = assert!(size_of::<Own>() == 48);
 const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());
 

@@ -52,7 +52,8 @@ pub struct Actor {
     pub mnt_ns: u32,
     pub pid_ns: u32,
     pub net_ns: u32,
-    pub pad: u32,
+    /// Another number once the process runs another program, as another user, or under somebody's control: see [`crate::repeat::role`].
+    pub role: u32,
     pub comm: [u8; 16],
 }
 

@@ -1,6 +1,6 @@
 //! Counting an access that a process repeats, instead of a record for each.
 
-/// The first access of a window is a record, those that follow are counted.
+/// The first access of a window is a record, those that follow are counted. In nanoseconds, if nothing else is asked for.
 pub const WINDOW: u64 = 5_000_000_000;
 
 /// Accesses of different processes to different objects are counted apart.
@@ -20,6 +20,10 @@ pub struct RepeatKey {
     pub target: u32,
     /// The record's tag, and for a file how it is opened: see [`of_file`].
     pub what: u32,
+    /// As what it runs: see [`crate::record::Actor::role`].
+    pub role: u32,
+    /// Always zero: map keys are compared byte by byte.
+    pub pad: u32,
 }
 
 /// Times are nanoseconds since boot.
@@ -32,6 +36,15 @@ pub struct Repeat {
     pub last: u64,
     /// Accesses that were counted, of all windows.
     pub count: u64,
+}
+
+/// [`crate::record::Actor::role`] of a process with this memory (a number), this executable and this user, that somebody controls or not.
+/// Whoever becomes another program gets other memory, and with the same again the executable is another.
+pub const fn role(memory: u64, exe_ino: u64, uids: u64, traced: bool) -> u32 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let sum = memory.wrapping_mul(SPREAD).rotate_left(23) ^ exe_ino;
+    let sum = sum.wrapping_mul(SPREAD).rotate_left(23) ^ uids;
+    ((sum.wrapping_mul(SPREAD) >> 33) as u32) << 1 | traced as u32
 }
 
 /// `what` of an opened file.
@@ -63,7 +76,7 @@ pub const fn of_address(address: [u8; 16]) -> u64 {
     u64::from_ne_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_ne_bytes([i, j, k, l, m, n, o, p]).rotate_left(1)
 }
 
-const _: () = assert!(size_of::<RepeatKey>() == 32);
+const _: () = assert!(size_of::<RepeatKey>() == 40);
 const _: () = assert!(size_of::<Repeat>() == 24);
 
 #[cfg(feature = "user")]

@@ -102,6 +102,7 @@ pub const NAMES_MAX: u32 = 512;
 pub const PORTS_MAX: u32 = 64;
 pub const ANCESTORS_MAX: u32 = 512;
 pub const LEARNED_MAX: u32 = 4096;
+pub const MOVED_MAX: u32 = 256;
 pub const FLOWS_MAX: u32 = 4096;
 pub const EXECUTABLES_MAX: u32 = 1024;
 

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 pub use monitor_abi::watch::ObjectKey;
 
+use crate::hash::Hashed;
 use crate::model::{Action, Group};
 
 /// Index into the table of targets, as the kernel side echoes it.
@@ -129,6 +130,8 @@ pub struct Actor {
     pub cwd: Vec<u8>,
     /// Another process has control of it.
     pub traced: bool,
+    /// What the kernel tells repetitions by, beside the process.
+    pub role: u32,
     pub uid: u32,
     pub euid: u32,
     pub gid: u32,
@@ -145,6 +148,15 @@ pub struct Actor {
     pub cgroup: Vec<u8>,
     /// The parent first.
     pub ancestors: Vec<Ancestor>,
+    /// Of the executable, when it was found out.
+    pub exe_hash: Option<Hashed>,
+}
+
+impl Actor {
+    /// `false` when it ended before anyone could describe it: its user and its namespaces are nobody's then.
+    pub fn is_known(&self) -> bool {
+        self.start != 0 || self.exe != Executable::default() || !self.comm.is_empty()
+    }
 }
 
 /// The file a process runs.

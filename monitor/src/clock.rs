@@ -38,9 +38,14 @@ impl Clock {
         }
     }
 
+    /// Nanoseconds since 1970 of a time since boot in nanoseconds.
+    pub fn since_1970(&self, boottime: u64) -> i128 {
+        self.boot + i128::from(boottime)
+    }
+
     /// RFC 3339 with nanoseconds, in UTC, of a time since boot in nanoseconds.
     pub fn at(&self, boottime: u64) -> String {
-        format(self.boot + i128::from(boottime))
+        format(self.since_1970(boottime))
     }
 
     /// The current time of day.

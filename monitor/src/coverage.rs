@@ -90,6 +90,11 @@ const fn inside(id: &'static str, name: &'static str) -> Way {
     Way { syscall: NotSeen, ..all(id, name) }
 }
 
+/// Elsewhere what is new is known once the daemon has looked.
+const fn late_told(id: &'static str, name: &'static str) -> Way {
+    Way { syscall: Late, ..all(id, name) }
+}
+
 const fn nobody(id: &'static str, name: &'static str) -> Way {
     Way { id, name, fentry: NotSeen, sealed: NotSeen, kprobe: NotSeen, syscall: NotSeen }
 }
@@ -103,9 +108,12 @@ pub const WAYS: &[Way] = &[
     all("open.symlink", "through a symbolic link"),
     all("open.symlinked_directory", "through a symbolic link to the directory"),
     all("open.hard_link", "through a hard link outside of the directory"),
+    late_told("open.hard_link_new", "through a hard link to a file that was made a moment ago"),
     all("open.bind_directory", "through a bind mount of the directory, in another mount namespace"),
     all("open.bind_file", "through a bind mount of the file"),
     all("open.proc_root", "through /proc/PID/root"),
+    all("open.user_namespace", "through a bind mount in a user namespace"),
+    all("open.detached", "through a copy of its mount that is mounted nowhere"),
     all("open.proc_fd", "through /proc/self/fd of a descriptor that only names the file"),
     all("open.handle", "open_by_handle_at"),
     all("open.handle_uncached", "open_by_handle_at after the kernel dropped its caches"),
@@ -114,6 +122,11 @@ pub const WAYS: &[Way] = &[
     all("open.uring_poll", "io_uring, by the poller in the kernel"),
     inside("open.uring_direct", "io_uring, without a descriptor"),
     inside("open.overlay_lower", "through an overlay that has the directory below"),
+    inside("open.overlay_upper", "through an overlay that has the directory above"),
+    inside("open.overlay_ancestor", "through an overlay of a directory above"),
+    all("open.mmap", "write to the file's memory"),
+    all("open.inherited", "write by a child that inherits the descriptor: told as its parent's open"),
+    inside("open.handed_over", "a descriptor that another process hands over"),
     all("change.overlay_upper", "make a file through an overlay that has the directory above"),
     one_place("change.rename_in", "rename a file into the directory"),
     one_place("change.rename_out", "rename a file out of the directory"),
@@ -132,17 +145,48 @@ pub const WAYS: &[Way] = &[
     all("change.chmod", "chmod"),
     all("change.chown", "chown"),
     all("change.setxattr", "setxattr"),
+    one_place("change.uring_rename", "rename by io_uring"),
+    one_place("change.uring_link", "make a hard link by io_uring"),
+    all("change.uring_unlink", "remove a file by io_uring"),
     one_place("change.ancestor_rename", "rename a directory above"),
+    late_told(
+        "change.ancestor_rename_write",
+        "write right after another directory took the name of one above",
+    )
+    .late_untyped(),
+    one_place("change.ancestor_exchange", "exchange a directory above"),
+    late_told("change.ancestor_exchange_write", "write right after a directory above was exchanged")
+        .late_untyped(),
+    late_told("change.ancestor_rename_in", "rename into a directory that just took the name of one above")
+        .late_untyped(),
+    // The daemon may hold it at that moment, and then lets go of it last.
+    late_told("change.ancestor_unlink", "remove a directory above"),
+    late_told(
+        "change.ancestor_unlink_write",
+        "write right after a directory above was removed and made anew",
+    )
+    .late_untyped(),
     all("mount.tmpfs", "mount over the directory"),
     all("mount.tmpfs_write", "write right after a mount over the directory").late_untyped(),
     all("mount.bind", "bind mount over the directory"),
+    all("mount.bind_write", "write right after a bind mount over the directory").late_untyped(),
     all("mount.bind_file", "bind mount over a file"),
+    all("mount.bind_file_write", "write right after a bind mount over a file").late_untyped(),
     all("mount.ancestor", "mount over a directory above"),
+    all("mount.ancestor_write", "write right after a mount over a directory above").late_untyped(),
+    all("mount.propagated", "mount over the directory at another place that shares its mounts"),
+    all("mount.propagated_write", "write right after a mount over the directory at another place")
+        .late_untyped(),
     all("mount.move_mount", "fsmount and move_mount over the directory"),
+    all("mount.move_mount_write", "write right after move_mount over the directory").late_untyped(),
     all("mount.open_tree", "open_tree and move_mount over the directory"),
+    all("mount.open_tree_write", "write right after open_tree and move_mount over the directory")
+        .late_untyped(),
     all("mount.umount", "end of a mount over the directory").untyped(),
     all("unix.stream", "connect to a unix socket"),
     all("unix.nonblocking", "connect without waiting"),
+    all("unix.seqpacket", "connect a socket of type SEQPACKET"),
+    all("unix.made_anew", "connect to a socket that was made anew a moment ago"),
     all("unix.symlink", "through a symbolic link"),
     all("unix.hard_link", "through a hard link"),
     all("unix.renamed", "after the socket was renamed"),
@@ -151,6 +195,7 @@ pub const WAYS: &[Way] = &[
     all("unix.proc_fd", "through /proc/self/fd of a descriptor that only names the socket"),
     all("unix.uring", "io_uring"),
     all("unix.uring_poll", "io_uring, by the poller in the kernel"),
+    inside("unix.swapped", "a descriptor that another thread replaces during the call"),
     all("unix.refused", "nobody listens").untyped(),
     all("unix.forbidden", "no permission for the socket").untyped(),
     inside("unix.handed_over", "a connection that another process hands over").untyped(),
@@ -162,7 +207,14 @@ pub const WAYS: &[Way] = &[
     all("tcp.fast_open_connect", "TCP_FASTOPEN_CONNECT"),
     all("tcp.mptcp", "MPTCP"),
     all("tcp.mapped", "IPv4 in IPv6"),
+    all("tcp.ipv6", "an IPv6 address"),
     all("tcp.loopback", "another loopback address"),
+    all("tcp.own_address", "an address of the node"),
+    all("tcp.network_namespace", "from another network namespace"),
+    all("tcp.uring", "io_uring"),
+    all("tcp.uring_fast_open", "io_uring, MSG_FASTOPEN"),
+    inside("tcp.handed_over", "a connection that another process hands over").untyped(),
+    inside("control.ptrace", "control of a process that a rule allows: ptrace, /proc/PID/mem").untyped(),
     nobody("tcp.pod_loopback", "loopback of a pod, which is not the node's: no access"),
     nobody("unix.abstract", "an abstract socket with the name of the path: no access"),
 ];
@@ -195,12 +247,13 @@ pub fn table(running: Option<View>) -> String {
 
 /// The table in short, in Markdown: how many of the ways that a backend can see at all each of them sees, by subject.
 pub fn summary() -> String {
-    const SUBJECTS: [(&str, &str); 5] = [
+    const SUBJECTS: [(&str, &str); 6] = [
         ("open", "opening a file"),
         ("change", "changing a directory or a file's attributes"),
         ("mount", "mounting over it"),
         ("unix", "connecting to a unix socket"),
         ("tcp", "connecting to a port"),
+        ("control", "taking control of an allowed process"),
     ];
     let heads = View::ALL.map(View::name).join("` | `");
     let mut text = format!("| ways of | `{heads}` |\n|---|---|---|---|---|\n");

@@ -10,7 +10,9 @@ use crate::event::Event;
 use crate::identity::spec::{Keys, parse};
 use crate::kernel::listen;
 use crate::manifest::{Doors, summary};
-use crate::{config, emit, enrich};
+use crate::running::program::Program;
+use crate::running::{self, Running};
+use crate::{config, emit, enrich, posture};
 
 /// The name that errors give to a policy's file.
 pub const POLICY: &str = "policy.yaml";
@@ -49,9 +51,30 @@ pub fn manifest(text: &[u8]) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&summary(text, &Doors::default()))
 }
 
+/// What one of the programs says, by its number.
+pub fn running(program: u8, cmdline: &[u8], environ: &[u8], text: &[u8]) -> Running {
+    let program = Program::ALL[usize::from(program) % Program::ALL.len()];
+    running::made(program, cmdline, environ, text)
+}
+
+/// Four settings of a kubelet with these flags, whose files all have this text, each or why it is not known.
+pub fn kubelet(cmdline: &[u8], text: &[u8]) -> Vec<Result<String, String>> {
+    posture::made(cmdline, text)
+}
+
+/// How many keys of authorities, names of an access control list and listening sockets these bytes are.
+pub fn counted(bytes: &[u8]) -> (Result<usize, &'static str>, Option<usize>, usize) {
+    posture::counted(bytes)
+}
+
 /// The event for people.
 pub fn text(event: &Event) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    emit::text::write(&mut out, event, false, &TimeZone::UTC)?;
+    emit::text::write(&mut out, event, emit::Look { colour: false, tree: true }, &TimeZone::UTC)?;
     Ok(out)
+}
+
+/// The event as a line in each format of others.
+pub fn shaped(event: &mut Event) -> serde_json::Result<Vec<Vec<u8>>> {
+    emit::shaped_lines(event)
 }

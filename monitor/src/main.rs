@@ -10,7 +10,7 @@ use monitor::{commands, logging};
 fn main() -> ExitCode {
     let opts = Opts::parse();
     logging::init(opts.verbose);
-    match commands::dispatch(&opts.command) {
+    match commands::dispatch(&opts.command, opts.verbose > 0) {
         Ok(exit) => exit.into(),
         Err(commands::CommandError::Closed) => ExitCode::SUCCESS,
         Err(error) => {

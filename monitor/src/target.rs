@@ -34,6 +34,8 @@ pub enum Destinations {
     /// The node's own addresses, loopback in the node's network namespace included.
     Node,
     Any,
+    /// Any but the loopback of another network namespace than the node's, which is a pod's own.
+    Outside,
     Networks(Vec<IpNet>),
 }
 

@@ -24,6 +24,8 @@ pub enum Reason {
     ExeMismatch,
     /// The executable has the path a rule names, but is another file (a copy, a container's own, mounted over).
     ExeNotNodeFile,
+    /// The executable's content is another than the rule says, or not known.
+    Sha256Mismatch,
     /// The executable matches, the user id does not.
     UidMismatch,
     /// The executable matches, the systemd unit does not.

@@ -37,14 +37,21 @@ fn the_file_as_a_whole() {
             (
                 "version: 1\nprofil: none\n",
                 &[
-                    "2:1: unknown key `profil`; did you mean `profile`? known here: version, profile, targets, allow, severity",
+                    "2:1: unknown key `profil`; did you mean `profile`? known here: version, profile, targets, allow, severity, discover",
                 ],
             ),
             (
                 "version: 1\n\"a\\nb\": 1\n",
-                &["2:1: unknown key `a\\nb`; known here: version, profile, targets, allow, severity"],
+                &[
+                    "2:1: unknown key `a\\nb`; known here: version, profile, targets, allow, severity, discover",
+                ],
             ),
-            ("version: 1\nprofile: k3s\n", &["2:10: unknown word `k3s`; known here: auto, kubeadm, none"]),
+            (
+                "version: 1\nprofile: k4s\n",
+                &[
+                    "2:10: unknown word `k4s`; did you mean `k0s`? known here: auto, kubeadm, k3s, rke2, k0s, microk8s, openshift, eks, aks, gke, bottlerocket, talos, kind, minikube, none",
+                ],
+            ),
             ("version: 1\n---\nversion: 1\n", &["3:1: a second document begins here; keep one"]),
             ("- 1\n", &["1:1: this cannot stand here; write keys with values, as `key: value`"]),
             (
@@ -253,9 +260,30 @@ fn rules() {
                 ],
             ),
             (
+                "targets: runtime_api, process: {exe: /a, sha256: [E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855]}",
+                &["valid"],
+            ),
+            (
+                "targets: runtime_api, process: {exe: /a, sha256: [e3b0, 'sha256:x']}",
+                &[
+                    "3:5: `e3b0` as `sha256` of rule `a` is none; write its 64 hexadecimal digits, as `sha256sum` does",
+                    "3:5: `sha256:x` as `sha256` of rule `a` is none; write its 64 hexadecimal digits, as `sha256sum` does",
+                ],
+            ),
+            (
+                "targets: runtime_api, process: {exe: /a, sha256: []}",
+                &["3:5: `sha256` of rule `a` is an empty list; leave it out for any"],
+            ),
+            (
+                "targets: runtime_api, process: {sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855}",
+                &[
+                    "3:5: rule `a` allows whoever brings such a file along; give `exe`, `unit` or `container` besides, or say `i_know: true` if you mean it",
+                ],
+            ),
+            (
                 "targets: runtime_api, process: {exes: /a}",
                 &[
-                    "3:45: unknown key `exes`; did you mean `exe`? known here: exe, uid, unit, args, ancestors, host_ns",
+                    "3:45: unknown key `exes`; did you mean `exe`? known here: exe, sha256, uid, unit, args, ancestors, host_ns",
                 ],
             ),
             (
@@ -333,4 +361,20 @@ fn files_that_are_no_policy() {
     assert_eq!(messages(b"version: \xff\n"), [" is not UTF-8 text; write the policy in YAML"]);
     let limit = " is larger than 1048576 bytes; a policy file is a page or two";
     assert_eq!(messages(format!("version: 1\n#{}", "x".repeat(1 << 20))), [limit]);
+}
+
+#[test]
+fn the_policy_of_the_daemon_set_is_valid() {
+    let config_map: serde_json::Value =
+        serde_saphyr::from_str(include_str!("../../deploy/kubernetes/configmap.yaml")).unwrap();
+    let policy = config_map["data"]["policy.yaml"].as_str().unwrap();
+    assert_eq!(messages(policy), ["valid"]);
+    // So is its example.
+    let allow: String = policy
+        .lines()
+        .filter_map(|line| Some(line.trim().strip_prefix('#')?.to_owned() + "\n"))
+        .skip(1)
+        .collect();
+    assert!(allow.contains("- id: "), "{allow}");
+    assert_eq!(messages(policy.replace("allow: []", &format!("allow:\n{allow}"))), ["valid"]);
 }

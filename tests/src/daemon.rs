@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -27,9 +27,29 @@ fn patience() -> Duration {
 pub struct Daemon {
     child: Child,
     events: Receiver<String>,
+    started: Value,
+    /// Events of earlier tests.
+    before: usize,
     seen: Vec<Value>,
     alerts_taken: usize,
     files: TempDir,
+    /// Whether it may serve another test.
+    shared: bool,
+}
+
+/// One that waits for the next test: a kernel takes seconds to attach and detach all programs in a guest.
+static IDLE: Mutex<Option<Daemon>> = Mutex::new(None);
+
+fn idle() -> MutexGuard<'static, Option<Daemon>> {
+    IDLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the one that waits, if there is one, and returns its events since the last test.
+pub fn end_idle() -> Result<Option<Vec<Value>>> {
+    let waiting = idle().take();
+    let Some(mut daemon) = waiting else { return Ok(None) };
+    daemon.shared = false;
+    daemon.finish().map(Some)
 }
 
 pub fn program() -> Result<PathBuf> {
@@ -44,20 +64,54 @@ pub fn command(args: &[&str]) -> Result<Output> {
 }
 
 impl Daemon {
-    /// Starts it with a policy and waits until its targets are armed.
+    /// One that runs by this policy, whose targets are armed: one that an earlier test left, or a new one.
     pub fn start(policy: &str) -> Result<Self> {
+        let waiting = idle().take();
+        match waiting {
+            Some(mut daemon) => {
+                daemon.reload(policy)?;
+                daemon.looked_back()?;
+                Ok(daemon)
+            }
+            None => {
+                let mut daemon = Self::fresh(policy)?;
+                daemon.shared = true;
+                daemon.looked_back()?;
+                Ok(daemon)
+            }
+        }
+    }
+
+    /// After this all is armed, and told that was held before.
+    fn looked_back(&mut self) -> Result<()> {
+        let taken = |event: &Value| event["lifecycle"]["state"] == "snapshot_taken";
+        self.wait_for("the look at what is held", taken).map(drop)
+    }
+
+    /// A new one, which looks back at its start and which the test may end.
+    pub fn fresh(policy: &str) -> Result<Self> {
         Self::start_with(Some(policy), &[])
     }
 
     pub fn start_with(policy: Option<&str>, args: &[&str]) -> Result<Self> {
+        Self::start_in(policy, args, &[])
+    }
+
+    /// The same in an environment with more variables.
+    pub fn start_in(policy: Option<&str>, args: &[&str], envs: &[(&str, &str)]) -> Result<Self> {
         let files = tempfile::tempdir()?;
         let mut command = Command::new(program()?);
-        command.args(["run", "--format", "native"]).args(args);
+        command.args(["run", "--format", "native"]).args(args).envs(envs.iter().copied());
         if let Some(policy) = policy {
             let path = files.path().join("policy.yaml");
             fs::write(&path, policy)?;
             command.arg("--config").arg(path);
         }
+        Self::start_by(command, files)
+    }
+
+    /// One that a command runs or has run, which hands on its stdout, and signals to it. What it needs of files lives as long.
+    pub fn start_by(mut command: Command, files: TempDir) -> Result<Self> {
         let stderr = File::create(files.path().join("stderr"))?;
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn()?;
         let stdout = child.stdout.take().context("the daemon has no stdout")?;
@@ -65,13 +119,23 @@ impl Daemon {
         thread::spawn(move || {
             BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
         });
-        let mut daemon = Self { child, events, seen: Vec::new(), alerts_taken: 0, files };
+        let mut daemon = Self {
+            child,
+            events,
+            started: Value::Null,
+            before: 0,
+            seen: Vec::new(),
+            alerts_taken: 0,
+            files,
+            shared: false,
+        };
         daemon.next(deadline())?;
         let first = &daemon.seen[0];
         ensure!(
             first["kind"] == "lifecycle" && first["lifecycle"]["state"] == "started",
             "first event: {first:#}"
         );
+        daemon.started = first.clone();
         Ok(daemon)
     }
 
@@ -81,10 +145,23 @@ impl Daemon {
 
     /// The event it began with.
     pub fn started(&self) -> &Value {
-        &self.seen[0]
+        &self.started
     }
 
-    /// Every event so far.
+    /// Lets it go on by another policy, and waits for its word.
+    fn reload(&mut self, policy: &str) -> Result<()> {
+        fs::write(self.files.path().join("policy.yaml"), policy)?;
+        let from = self.seen.len();
+        kill_process(Pid::from_child(&self.child), Signal::HUP)?;
+        let answered = |event: &Value| {
+            ["reloaded", "reload_failed"].map(Value::from).contains(&event["lifecycle"]["state"])
+        };
+        let answer = self.wait_for_from(from, "the policy to be read", answered)?;
+        ensure!(answer["lifecycle"]["state"] == "reloaded", "{answer:#}");
+        Ok(())
+    }
+
+    /// Every event since the test began.
     pub fn seen(&self) -> &[Value] {
         &self.seen
     }
@@ -131,18 +208,21 @@ impl Daemon {
         expect(&self.alert()?, wanted).context("something came before the marker")
     }
 
-    /// Ends it. It writes everything it saw before it stops, so an alert that was not taken was not expected.
-    pub fn finish(self) -> Result<Vec<Value>> {
+    /// Ends it, or lets it wait for the next test. It writes everything it saw before it stops or takes another policy, so an alert that
+    /// was not taken was not expected.
+    pub fn finish(mut self) -> Result<Vec<Value>> {
         let taken = self.alerts_taken;
+        if self.shared {
+            self.reload(&policy("", ""))?;
+            check(&self.seen, taken)?;
+            let events = std::mem::take(&mut self.seen);
+            (self.before, self.alerts_taken) = (self.before + events.len(), 0);
+            *idle() = Some(self);
+            return Ok(events);
+        }
         let (status, events) = self.stop(Signal::TERM)?;
         ensure!(status.success(), "the daemon ended with {status}");
-        let alerts: Vec<_> = events.iter().filter(|event| is_alert(event)).collect();
-        if let Some(extra) = alerts.get(taken) {
-            bail!("an alert that nobody expected: {extra:#}");
-        }
-        if let Some(loss) = events.iter().find(|event| is_loss(event)) {
-            bail!("something was lost: {loss:#}");
-        }
+        check(&events, taken)?;
         Ok(events)
     }
 
@@ -185,7 +265,8 @@ impl Daemon {
         if let Some(error) = schema()?.iter_errors(&event).next() {
             bail!("{} at {}: {event:#}", error, error.instance_path());
         }
-        ensure!(event["seq"] == self.seen.len() + 1, "seq {} after {} events", event["seq"], self.seen.len());
+        let count = self.before + self.seen.len();
+        ensure!(event["seq"] == count + 1, "seq {} after {count} events", event["seq"]);
         self.seen.push(event);
         Ok(true)
     }
@@ -196,10 +277,22 @@ impl Daemon {
     }
 }
 
-/// Interrupts, and processes where they can interrupt the kernel, make it skip programs other than kprobes, whatever the test does.
+/// Nothing came that was not taken, and nothing was lost.
+fn check(events: &[Value], taken: usize) -> Result<()> {
+    if let Some(extra) = events.iter().filter(|event| is_alert(event)).nth(taken) {
+        bail!("an alert that nobody expected: {extra:#}");
+    }
+    match events.iter().find(|event| is_loss(event)) {
+        Some(loss) => bail!("something was lost: {loss:#}"),
+        None => Ok(()),
+    }
+}
+
+/// A kernel that can be interrupted skips programs whatever the test does, kprobes too: on a CPU where somebody was interrupted in a
+/// call of bpf(2). What a test is about has to be there all the same.
 pub fn is_loss(event: &Value) -> bool {
     let mut reasons = event["health"]["lost"].as_object().into_iter().flat_map(|lost| lost.keys());
-    reasons.any(|reason| reason != "missed_runs" || event["agent"]["backend"] == "kprobe")
+    reasons.any(|reason| reason != "missed_runs")
 }
 
 /// What follows an alert is no further access.

@@ -3,6 +3,7 @@
 
 pub mod actor;
 pub mod daemon;
+pub mod daemonset;
 pub mod event;
 pub mod node;
 pub mod scenarios;

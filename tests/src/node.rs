@@ -1,7 +1,7 @@
 //! What a node has besides a kernel: a container runtime and a datastore, the real ones.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,10 +25,29 @@ pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
+/// An address of this node that is no loopback. A guest has none of its own.
+pub fn own_address() -> Result<Ipv4Addr> {
+    const GUEST: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+    if is_guest() {
+        // It may be there already.
+        let _there = crate::actor::shell(&format!("ip addr add {GUEST}/32 dev lo"));
+        return Ok(GUEST);
+    }
+    // Sends nothing.
+    let socket = UdpSocket::bind(("0.0.0.0", 0))?;
+    socket.connect(("192.0.2.1", 9)).context("this machine has no address but loopback")?;
+    match socket.local_addr()?.ip() {
+        IpAddr::V4(address) => Ok(address),
+        IpAddr::V6(address) => bail!("{address} is not IPv4"),
+    }
+}
+
 /// Where a program of the node is.
 pub fn which(name: &str) -> Result<PathBuf> {
     let path = std::env::var("PATH").unwrap_or_default();
-    let found = path.split(':').map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
+    // Where services are, for who is not root in a shell of root's.
+    let found =
+        path.split(':').chain(["/usr/sbin"]).map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
     let found = found.with_context(|| format!("there is no {name}; run `cargo xtask setup`"))?;
     Ok(fs::canonicalize(found)?)
 }
@@ -129,6 +148,13 @@ impl Containerd {
         let socket = self.socket();
         let socket = socket.to_string_lossy();
         crate::actor::must(&which("ctr")?, ["--address", &socket].iter().chain(args))
+    }
+
+    /// The same, not yet started, for pods' containers.
+    pub fn ctr_command(&self) -> Result<Command> {
+        let mut command = Command::new(which("ctr")?);
+        command.arg("--address").arg(self.socket()).args(["--namespace", "k8s.io"]);
+        Ok(command)
     }
 }
 

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::build;
 use crate::report::{self, Tally};
+use crate::{build, dist, image};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -16,11 +16,20 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    run_with(&args.filter, &[])
+}
+
+/// The same, with more in the tests' environment.
+pub fn run_with(filter: &[String], envs: &[(&str, String)]) -> Result<()> {
     let programs = build::test_programs()?;
+    let bypassd = build::daemon(true)?;
     let mut child = Command::new(&programs.e2e)
         .arg(report::PLAIN)
-        .args(&args.filter)
-        .env("BYPASSD_BIN", build::daemon(true)?)
+        .args(filter)
+        .envs(envs.iter().map(|(name, value)| (name, value)))
+        .env("BYPASSD_DIST", dist::write(&bypassd)?)
+        .env("BYPASSD_IMAGE", image::path()?)
+        .env("BYPASSD_BIN", bypassd)
         .env("ACTOR_BIN", &programs.actor)
         .stdout(Stdio::piped())
         .spawn()
@@ -42,7 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
     if !status.success() || tally.failed > 0 {
         bail!("end-to-end tests failed on this machine");
     }
-    if tally.ran_nothing() && args.filter.is_empty() {
+    if tally.ran_nothing() && filter.is_empty() {
         bail!("there was no end-to-end test to run");
     }
     Ok(())

@@ -4,17 +4,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod archive;
 mod bench;
 mod build;
 mod cargo;
 mod command;
+mod dist;
 mod e2e;
 mod fuzz;
+mod image;
 mod lint;
 mod paths;
 mod report;
 mod run;
 mod setup;
+mod soak;
 mod test;
 mod toolchain;
 mod vm;
@@ -40,8 +44,14 @@ enum Command {
     Vm(vm::Args),
     /// Run the end-to-end tests on this machine
     E2e(e2e::Args),
+    /// Build the container image, and print its path
+    Image,
+    /// Pack what is handed out, and print the archive's path
+    Dist,
     /// Measure what the daemon costs, beside its budgets
     Bench(bench::Args),
+    /// Work, attack and disturb the daemon for a long time, and account for all of it
+    Soak(soak::Args),
     /// Give the code that reads hostile bytes many of them
     Fuzz(fuzz::Args),
     /// Check formatting, lints, kernel programs and dependencies
@@ -57,7 +67,10 @@ fn main() -> ExitCode {
         Command::Test => test::run(),
         Command::Vm(args) => vm::run(&args),
         Command::E2e(args) => e2e::run(&args),
+        Command::Image => image::run(),
+        Command::Dist => dist::run(),
         Command::Bench(args) => bench::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Lint => lint::run(),
     };

@@ -29,7 +29,7 @@ const BUILD: [Package; 3] = [
     Package { name: "libc6-dev", provides: "/usr/include/stdlib.h" },
 ];
 
-const TEST: [Package; 9] = [
+const TEST: [Package; 12] = [
     Package { name: "qemu-system-x86", provides: "qemu-system-x86_64" },
     Package { name: "busybox-static", provides: "busybox" },
     Package { name: "kmod", provides: "modprobe" },
@@ -39,7 +39,13 @@ const TEST: [Package; 9] = [
     Package { name: "etcd-server", provides: "etcd" },
     Package { name: "etcd-client", provides: "etcdctl" },
     Package { name: "iproute2", provides: "ip" },
+    Package { name: "prometheus", provides: "promtool" },
+    Package { name: "systemd", provides: "systemd-analyze" },
+    Package { name: "rsyslog", provides: "rsyslogd" },
 ];
+
+/// For the tests of the report's page. Ubuntu has browsers as snaps only, and those tests are skipped there.
+const BROWSER: Package = Package { name: "chromium-headless-shell", provides: "chromium-headless-shell" };
 
 pub fn run(args: &Args) -> Result<()> {
     ensure(args.part)
@@ -53,6 +59,7 @@ pub fn ensure(part: Option<Part>) -> Result<()> {
     }
     if part != Some(Part::Build) {
         apt::ensure(&TEST)?;
+        apt::ensure_if_offered(&BROWSER)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use monitor::event::{
     Agent, ArmedTarget, Context, Event, Facts, Health, HealthState, Lifecycle, MissingHook, Node, Started,
     WaitingTarget,
 };
+use monitor::hash::{Digest, Hashed};
 use monitor::identity::{Container, Pod, Runtime, Source, Whose};
 use monitor::model::{Action, Backend, Class, Severity};
 use monitor::node::Namespaces;
@@ -42,7 +43,7 @@ fn context(input: Input<'_, '_>) -> Result<Context> {
         boot_id: Some("9f0c1a52-6a3b-4f0e-9c86-0d7f3c1e2b4a".to_owned()),
         kernel: "6.12.0".to_owned(),
     };
-    let agent = Agent { version: "0.1.0", backend: Backend::Fentry, config_sha256: "0".repeat(64) };
+    let agent = Agent { version: "0.1.0", backend: Some(Backend::Fentry), config_sha256: "0".repeat(64) };
     Ok(Context {
         run_id: Default::default(),
         node: Arc::new(node),
@@ -196,6 +197,10 @@ fn actor(input: Input<'_, '_>) -> Result<Actor> {
         mnt_ns: input.int_in_range(0..=2)?,
         cgroup: bytes(input)?,
         ancestors: (0..input.int_in_range(0..=7)?).map(|_| ancestor(input)).collect::<Result<_>>()?,
+        exe_hash: input
+            .arbitrary::<[u8; 32]>()
+            .ok()
+            .map(|digest| Hashed { digest: Digest(digest), certain: true }),
         ..Actor::default()
     })
 }
@@ -239,6 +244,7 @@ fn lifecycle(input: Input<'_, '_>) -> Result<Lifecycle> {
                 Ok(WaitingTarget { class, target, why })
             })?,
             coverage_gaps: list(input, string)?,
+            policy_warnings: list(input, string)?,
         }),
         1 => Lifecycle::TargetArmed { class, target: string(input)? },
         2 => Lifecycle::TargetLost { class, target: string(input)?, why: string(input)? },

@@ -4,6 +4,7 @@ use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::Namespaces;
 use monitor_abi::record::{ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP, ACTOR_NO_MM, ACTOR_TRACED};
+use monitor_abi::repeat;
 
 use super::scratch::Scratch;
 use crate::matching;
@@ -45,7 +46,7 @@ pub fn describe<R: Reader>(scratch: &mut Scratch, task: Kernel) {
     actor.mnt_ns = namespaces.mnt;
     actor.pid_ns = namespaces.pid;
     actor.net_ns = namespaces.net;
-    actor.pad = 0;
+    actor.role = role::<R>(task);
     actor.comm = R::read(task, Field::TaskComm);
 }
 
@@ -53,6 +54,20 @@ pub fn describe<R: Reader>(scratch: &mut Scratch, task: Kernel) {
 #[inline(always)]
 pub fn exe<R: Reader>(task: Kernel) -> Kernel {
     R::pointer(R::pointer(task, Field::TaskMm), Field::MmExeFile)
+}
+
+/// What else a repeated access has to have in common than its process.
+#[inline(always)]
+pub fn role<R: Reader>(task: Kernel) -> u32 {
+    let memory = R::pointer(task, Field::TaskMm);
+    let exe = R::pointer(R::pointer(memory, Field::MmExeFile), Field::FileInode);
+    let cred = R::pointer(task, Field::TaskCred);
+    let (uid, euid): (u32, u32) = (R::read(cred, Field::CredUid), R::read(cred, Field::CredEuid));
+    let is_traced = R::read::<u32>(task, Field::TaskPtrace) != 0;
+    let uids = u64::from(uid) << 32 | u64::from(euid);
+    // VERIFIER: a pointer that it knows the type of is not to be multiplied. Where the arguments are is as much by chance.
+    let number = if R::ANYWHERE { memory as u64 } else { R::read(memory, Field::MmArgStart) };
+    repeat::role(number, R::read(exe, Field::InodeIno), uids, is_traced)
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@
 use monitor_abi::fields::Field;
 use monitor_abi::record::{
     CHANGE_CREATE, CHANGE_EXCHANGE, CHANGE_LINK, CHANGE_MKDIR, CHANGE_MKNOD, CHANGE_RENAME, CHANGE_RMDIR,
-    CHANGE_SYMLINK, CHANGE_UNLINK, ChangeObject, PLACE_NEW, PLACE_OLD, TAG_CHANGE,
+    CHANGE_SYMLINK, CHANGE_UNLINK, ChangeObject, HEAD_ANCESTOR, PLACE_NEW, PLACE_OLD, TAG_CHANGE,
 };
 
 use super::Hook;
@@ -15,6 +15,7 @@ use crate::again::Same;
 use crate::capture::{self, Found, Place};
 use crate::learned;
 use crate::matching::{self, Match};
+use crate::moves;
 use crate::reader::{Kernel, Reader};
 
 /// Of renameat2(2).
@@ -89,7 +90,7 @@ fn directory_removed<A: Arguments>(ctx: &A) {
 /// A new entry in a watched place.
 #[inline(always)]
 fn made<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel, mode: u16) {
-    if let Some(matched) = matching::above::<A::Reader>(dentry) {
+    if let Some(matched) = matching::above::<A::Reader>(dentry).or_else(|| moves::find(dentry)) {
         let change =
             Change { kind, mode, place: 0, dentry, other: core::ptr::null(), inode: core::ptr::null() };
         report::<A::Reader>(hook, matched, &change);
@@ -101,7 +102,13 @@ fn made<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel, mode: u16) {
 fn removed<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel) {
     let inode = A::Reader::pointer(dentry, Field::DentryInode);
     let matched = matching::above::<A::Reader>(dentry).or_else(|| matching::below::<A::Reader>(inode));
-    let Some(matched) = matched else { return };
+    // Beneath such a name are targets again, whatever was removed there before.
+    let Some(matched) = matched.or_else(|| moves::find(dentry)).or_else(|| moves::find_named(dentry)) else {
+        return;
+    };
+    if matched.flags() & HEAD_ANCESTOR != 0 {
+        moves::note(dentry, matched.target());
+    }
     let change = Change { kind, mode: 0, place: 0, dentry, other: core::ptr::null(), inode };
     report::<A::Reader>(hook, matched, &change);
 }
@@ -123,7 +130,7 @@ fn renamed<A: Arguments>(ctx: &A) {
 #[inline(always)]
 fn moved<R: Reader>(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
     let inode = R::pointer(old, Field::DentryInode);
-    if let Some(matched) = matching::above::<R>(new) {
+    if let Some(matched) = matching::above::<R>(new).or_else(|| moves::find(new)) {
         learned::learn::<R>(inode, matched.target());
         let change = Change { kind, mode: 0, place: PLACE_NEW, dentry: new, other: old, inode };
         report::<R>(hook, matched, &change);
@@ -134,6 +141,10 @@ fn moved<R: Reader>(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
         matched = ancestor::<R>(new, inode);
     }
     let Some(matched) = matched else { return };
+    if matched.flags() & HEAD_ANCESTOR != 0 {
+        moves::note(old, matched.target());
+        moves::note(new, matched.target());
+    }
     if kind == CHANGE_LINK {
         learned::learn::<R>(inode, matched.target());
     }

@@ -11,7 +11,7 @@ use crate::again::Same;
 use crate::capture::{self, Found, Place};
 use crate::matching::{self, Match};
 use crate::reader::{Kernel, Probe, Reader, Typed, untyped};
-use crate::{crossing, learned, own};
+use crate::{crossing, learned, moves, own};
 
 /// `FMODE_CREATED`: this open made the file.
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/fs.h#L161>
@@ -50,6 +50,7 @@ pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
         .or_else(|| matching::above_open::<R>(dentry, inode, key.dev))
         .or_else(|| learned::find::<R>(inode).filter(is_old))
         .or_else(|| crossing::find(file, dentry))
+        .or_else(|| moves::find(dentry))
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::fs;
 
-use super::{CommandError, print};
+use super::{CommandError, add_running, print};
 use crate::btf::{Btf, Offsets};
 use crate::cli::Doctor;
 use crate::config::{self, Config};
@@ -65,9 +65,12 @@ impl Report {
         }
     }
 
-    fn coverage(&mut self, mut kernel: Kernel, config: Config) -> Result<Exit, CommandError> {
+    fn coverage(&mut self, mut kernel: Kernel, mut config: Config) -> Result<Exit, CommandError> {
         let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
         let proofs = prove(&mut kernel)?;
+        if config.discover && kernel.identity().sees_node_processes() {
+            add_running(&mut config, &root);
+        }
         let inbound = config.inbound();
         let targets = config.targets.into_iter().map(|entry| entry.value).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -2,27 +2,35 @@
 
 use std::fmt::Write as _;
 use std::io::Read as _;
+use std::path::Path;
 
 use serde_json::{Deserializer, Value};
 
-use super::{CommandError, open, print, rules};
+use super::{CommandError, open, print, process, rules};
 use crate::cli::Explain;
 use crate::config::Rule;
 use crate::decide::Tried;
 use crate::event::text::{escaped, harmless};
 use crate::exit::Exit;
-use crate::replay::{Recorded, decide, is_about_access, suggest, tried};
+use crate::replay::{Recorded, decide, is_about_access, suggest, suspect, tried};
 use crate::verdict::Reason;
 
 /// An event has 8 KiB, and one screen explains one.
 const SIZE_MAX: u64 = 1 << 20;
 
 pub(super) fn explain(opts: &Explain) -> Result<Exit, CommandError> {
-    let rules = rules(opts.config.as_deref())?;
-    let name = escaped(&opts.event.to_string_lossy());
+    match (&opts.event, opts.pid) {
+        (_, Some(pid)) => process::explain(pid, opts.config.as_deref()),
+        (event, None) => of_event(event.as_deref().unwrap_or(Path::new("-")), opts.config.as_deref()),
+    }
+}
+
+fn of_event(path: &Path, policy: Option<&Path>) -> Result<Exit, CommandError> {
+    let rules = rules(policy)?;
+    let name = escaped(&path.to_string_lossy());
     let wrong = |what: String| CommandError::Event { name: name.clone(), what };
     let mut text = Vec::new();
-    let read = open(&opts.event)?.take(SIZE_MAX).read_to_end(&mut text);
+    let read = open(path)?.take(SIZE_MAX).read_to_end(&mut text);
     read.map_err(|source| CommandError::Io { doing: "cannot read the event", source })?;
     // An object, however it is indented.
     let event = Deserializer::from_slice(&text).into_iter::<Value>().next();
@@ -77,6 +85,9 @@ fn explained(rules: &[Rule], recorded: &Recorded) -> String {
         line(format_args!(""));
         match suggest(recorded) {
             Ok(rule) => {
+                if let Some(why) = suspect(recorded) {
+                    line(format_args!("Look closely: {why}."));
+                }
                 line(format_args!("If it is expected, this under `allow` says so:"));
                 line(format_args!("{}", rule.to_yaml().trim_end()));
             }

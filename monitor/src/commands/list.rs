@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use super::{CommandError, print};
 use crate::cli::{List, Listing};
-use crate::config::{self, profile};
+use crate::config::{self, detect, profile};
 use crate::coverage;
 use crate::event::detections;
 use crate::event::text::escaped;
 use crate::exit::Exit;
 use crate::model::Class;
+use crate::node::Root;
+use crate::posture::checks;
 
 pub(super) fn list(opts: &List) -> Result<Exit, CommandError> {
     let mut text = String::new();
@@ -41,11 +43,43 @@ pub(super) fn list(opts: &List) -> Result<Exit, CommandError> {
                 line(format_args!("{class:<20}  {name}"));
             }
         }
+        Listing::Checks => {
+            for check in checks::ALL {
+                let cis = check.cis.join(" ");
+                line(format_args!(
+                    "{:<39}  {:<8}  {}",
+                    check.rule.id,
+                    check.severity.name(),
+                    check.rule.name
+                ));
+                line(format_args!("{:<39}  {:<8}  {}", "", "", check.mitigation));
+                if !cis.is_empty() {
+                    line(format_args!("{:<39}  {:<8}  CIS {cis}", "", ""));
+                }
+            }
+        }
         Listing::Coverage => line(format_args!("{}", coverage::table(None).trim_end())),
         Listing::Profiles => {
-            for name in profile::NAMES {
-                line(format_args!("{name}"));
+            let detected = Root::here().map(|root| detect::detect(&root)).unwrap_or_default();
+            for profile in profile::ALL {
+                let found = detected.iter().position(|found| found.profile == profile.name);
+                match found.and_then(|index| Some((index, detected.get(index)?))) {
+                    Some((0, found)) => {
+                        line(format_args!("{:<13} detected: {}", profile.name, found.evidence));
+                    }
+                    Some((_, found)) => {
+                        line(format_args!("{:<13} fits, too: {}", profile.name, found.evidence));
+                    }
+                    None if detected.is_empty() && profile.name == profile::KUBEADM.name => {
+                        line(format_args!(
+                            "{:<13} used, because nothing here tells of another",
+                            profile.name
+                        ));
+                    }
+                    None => line(format_args!("{}", profile.name)),
+                }
             }
+            line(format_args!("{}", profile::NONE));
         }
     }
     print(&text)

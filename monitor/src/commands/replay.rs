@@ -1,10 +1,10 @@
 //! `bypassd replay`
 
-use std::io::{self, BufRead as _, Read as _, Write as _};
+use std::io::{BufRead as _, Read as _};
 
 use serde_json::{Value, json};
 
-use super::{CommandError, open, print, rules};
+use super::{CommandError, complain, open, print, rules};
 use crate::cli::Replay;
 use crate::config::Rule;
 use crate::event::text::escaped;
@@ -29,6 +29,7 @@ pub(super) fn replay(opts: &Replay) -> Result<Exit, CommandError> {
     let mut input = open(&opts.file)?;
     let mut counts = Counts::default();
     let mut line = Vec::new();
+    let shape = opts.format.shape(opts.ocsf_class);
     for number in 1u64.. {
         line.clear();
         let read = input.by_ref().take(LINE_MAX).read_until(b'\n', &mut line);
@@ -39,7 +40,10 @@ pub(super) fn replay(opts: &Replay) -> Result<Exit, CommandError> {
             continue;
         }
         match again(&rules, &line, &mut counts) {
-            Ok(Some(event)) => drop(print(&format!("{event}\n"))?),
+            Ok(Some(event)) => {
+                let event = shape.map_or(event.clone(), |shape| shape.of(event));
+                print(&format!("{event}\n"))?;
+            }
             Ok(None) => {}
             Err(error) => {
                 counts.wrong += 1;
@@ -79,10 +83,4 @@ fn again(rules: &[Rule], line: &[u8], counts: &mut Counts) -> Result<Option<Valu
     }
     event["verdict"] = json!(now);
     Ok(Some(event))
-}
-
-/// On stderr, where it is no part of the output.
-fn complain(text: &str) {
-    // Where nobody reads stderr, the exit code still says it.
-    let _unheard = writeln!(io::stderr().lock(), "bypassd: {text}");
 }

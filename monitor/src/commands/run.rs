@@ -15,24 +15,35 @@ use crate::cli::{FormatName, Run};
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::decide::ExeTable;
-use crate::emit::{Emitter, Format, Sink};
-use crate::event::{Agent, Context, Lifecycle, Node};
+use crate::emit::{Emitter, Format, Look, Rotation, Sink};
+use crate::event::{Agent, Context, Lifecycle, Node, Started};
+use crate::exe_hash::Hashes;
 use crate::exit::Exit;
 use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
-use crate::node::{Root, executables};
+use crate::node::{Lives, Root, executables};
 use crate::pipeline::reload::Reloads;
+use crate::pipeline::running::Lookout;
 use crate::pipeline::{self, Handler, Parts, started};
+use crate::privileges;
 use crate::ring::Ring;
+use crate::running::Known;
+use crate::status::{Server, Status, systemd};
 use crate::told::Teller;
 use crate::watch::{Keeper, prove};
 
-pub(super) fn run(opts: &Run) -> Result<Exit, CommandError> {
+/// The start waits so long for what runs here, and is told later what it is otherwise.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+
+/// `tree` is for text: who started whom, a line each.
+pub(super) fn run(opts: &Run, tree: bool) -> Result<Exit, CommandError> {
     let config = config::load(opts.config.as_deref())?;
-    let (format, sink) = output(opts)?;
-    let kernel = Kernel::load(opts.backend.and_then(crate::cli::BackendName::wanted))?;
+    let (format, sink) = output(opts, tree)?;
+    let kernel =
+        Kernel::load_with(opts.backend.and_then(crate::cli::BackendName::wanted), opts.repeat_window)?;
+    privileges::drop(opts.output.is_some());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -40,7 +51,7 @@ pub(super) fn run(opts: &Run) -> Result<Exit, CommandError> {
     runtime.block_on(watch(opts, config, kernel, format, sink))
 }
 
-async fn watch(
+pub(super) async fn watch(
     opts: &Run,
     config: Config,
     mut kernel: Kernel,
@@ -50,22 +61,36 @@ async fn watch(
     let io = |doing| move |source| CommandError::Io { doing, source };
     // First, so that a signal during the start is not lost.
     let signals = Signals::new().map_err(io("cannot listen for signals"))?;
+    let server = match opts.http {
+        Some(address) => {
+            Some(Server::bind(address).await.map_err(|source| CommandError::Listen { address, source })?)
+        }
+        None => None,
+    };
     let ring = Ring::new(kernel.take_ring()?).map_err(io("cannot read the ring buffer"))?;
     let root = Root::of_node(kernel.identity()).map_err(CommandError::Root)?;
     let proofs = prove(&mut kernel)?;
     let inbound = config.inbound();
     let sockets = config.sockets();
+    let hashes = Hashes::new(&root).map_err(io("cannot look into the node's root"))?;
     let rules: Vec<_> = config.rules.into_iter().map(|entry| entry.value).collect();
-    let targets = config.targets.into_iter().map(|entry| entry.value).collect();
+    let mut known = Known::new(config.targets.into_iter().map(|entry| entry.value).collect());
+    let clone = root.try_clone().map_err(CommandError::Root)?;
+    let mut lookout = Lookout::new(clone, sockets, kernel.identity().sees_node_processes());
+    lookout.want(config.discover);
+    let running = lookout.first(FIRST_LOOK).await;
+    let news = known.add(&running);
+    let sockets = known.sockets();
     let identities = Identities::new(&root, &sockets, kernel.identity().sees_node_processes());
     let mut exes = ExeTable::new(&rules);
-    executables::resolve(&mut kernel, &root, &mut exes)?;
+    let mut lives = Lives::new().map_err(io("cannot follow executables with inotify"))?;
+    executables::resolve(&mut kernel, &root, &mut lives, &mut exes)?;
     let context = Context {
         run_id: Uuid::new_v4(),
         node: Arc::new(Node::read(root.path())),
         agent: Arc::new(Agent {
             version: env!("CARGO_PKG_VERSION"),
-            backend: kernel.attached().chosen.backend,
+            backend: Some(kernel.attached().chosen.backend),
             config_sha256: config.sha256,
         }),
         clock: Clock::measure(),
@@ -73,35 +98,64 @@ async fn watch(
         severities: config.severities,
     };
     tracing::debug!("arming");
-    let keeper = Keeper::new(&mut kernel, root, targets, inbound)?;
+    let keeper = Keeper::new(&mut kernel, root, known.targets().collect(), inbound)?;
     let mut emitter = Emitter::start(format, sink).map_err(io("cannot start the writer"))?;
     tracing::debug!("armed");
-    let started = started::started(&kernel, &keeper, &proofs);
+    let policy_warnings = config::warnings(&rules, |path| Some(exes.file(path)?.path.clone()));
+    let started = Started { policy_warnings, ..started::started(&kernel, &keeper, &proofs) };
     let (message, severity) = (started::message(&started), Severity::Info);
+    systemd::ready(&message);
     emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));
     let show_allowed = opts.show_allowed;
     let teller = Teller::new(&kernel).map_err(io("cannot listen to fanotify"))?;
     let reloads =
         Reloads::new(opts.config.as_deref(), opts.watch_config).map_err(io("cannot listen for signals"))?;
-    let parts =
-        Parts { kernel, keeper, rules, exes, identities, context, emitter, teller, reloads, show_allowed };
-    let handler = Handler::new(parts);
+    let parts = Parts {
+        kernel,
+        keeper,
+        known,
+        lookout,
+        rules,
+        exes,
+        lives,
+        identities,
+        context,
+        emitter,
+        teller,
+        reloads,
+        hashes,
+        show_allowed,
+        repeat_window: opts.repeat_window,
+        alerts_per_minute: opts.alerts_per_minute,
+    };
+    let mut handler = Handler::new(parts);
+    if let Some(server) = server {
+        let status = Status::new(handler.how_it_is());
+        handler.tell_status(status.clone());
+        tokio::spawn(server.serve(status));
+    }
+    handler.found_first(news, running);
     memory::trim();
     let stop = stop(signals, opts.duration, opts.output.is_none());
     let summary = pipeline::run(handler, ring, stop).await.map_err(io("cannot go on watching"))?;
     Ok(if opts.exit_code && summary.alerts + summary.before > 0 { Exit::Findings } else { Exit::Fine })
 }
 
-fn output(opts: &Run) -> Result<(Format, Sink), CommandError> {
+fn output(opts: &Run, tree: bool) -> Result<(Format, Sink), CommandError> {
     let sink = match &opts.output {
-        Some(path) => Sink::file(path)?,
+        Some(path) => {
+            let rotation = opts.output_max_size.map(|max_size| Rotation { max_size, keep: opts.output_keep });
+            Sink::file(path, rotation)?
+        }
         None => Sink::stdout(),
     };
+    let record = opts.format.and_then(FormatName::of_records);
+    let shape = record.and_then(|format| format.shape(opts.ocsf_class));
     let format = match (opts.format, &opts.output) {
-        (Some(FormatName::Native), _) | (None, Some(_)) => Format::Native,
-        (Some(FormatName::Text), None) => Format::text(),
-        (Some(FormatName::Text), Some(_)) => Format::Text { colour: false },
-        (None, None) => Format::for_stdout(),
+        (Some(FormatName::Text), None) => Format::text(tree),
+        (Some(FormatName::Text), Some(_)) => Format::Text(Look { colour: false, tree }),
+        (None, None) => Format::for_stdout(tree),
+        _ => shape.map_or(Format::Native, Format::Shaped),
     };
     Ok((format, sink))
 }

@@ -3,10 +3,12 @@
 use super::{CommandError, print};
 use crate::cli::Touch;
 use crate::exit::Exit;
-use crate::selftest::touch;
+use crate::selftest::{Ports, touch};
 
 pub(super) fn run(opts: &Touch) -> Result<Exit, CommandError> {
-    match touch(&opts.way, &opts.dir, opts.port).map(|answer| serde_json::to_string(&answer)) {
+    let Touch { way, dir, open, closed, second } = opts;
+    let ports = Ports { open: *open, closed: *closed };
+    match touch(way, dir, ports, *second).map(|answer| serde_json::to_string(&answer)) {
         Some(Ok(answer)) => print(&answer),
         Some(Err(_)) | None => Ok(Exit::Usage),
     }

@@ -9,6 +9,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 use serde_saphyr::Spanned;
 
+use super::profile::{self, Profile};
 use crate::model::{Class, Group, Severity};
 
 #[derive(Debug, Deserialize)]
@@ -23,6 +24,9 @@ pub(super) struct File {
     pub allow: Vec<Spanned<Allow>>,
     #[serde(default)]
     pub severity: BTreeMap<Class, Severity>,
+    /// Whether what runs on the node adds targets; if not given, with any profile.
+    #[serde(default, deserialize_with = "given")]
+    pub discover: Option<bool>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -32,7 +36,41 @@ pub(super) enum ProfileName {
     #[default]
     Auto,
     Kubeadm,
+    K3s,
+    Rke2,
+    K0s,
+    Microk8s,
+    Openshift,
+    Eks,
+    Aks,
+    Gke,
+    Bottlerocket,
+    Talos,
+    Kind,
+    Minikube,
     None,
+}
+
+impl ProfileName {
+    /// The built-in one; `None` for none and for the one that fits.
+    pub fn profile(self) -> Option<Profile> {
+        match self {
+            Self::Auto | Self::None => None,
+            Self::Kubeadm => Some(profile::KUBEADM),
+            Self::K3s => Some(profile::K3S),
+            Self::Rke2 => Some(profile::RKE2),
+            Self::K0s => Some(profile::K0S),
+            Self::Microk8s => Some(profile::MICROK8S),
+            Self::Openshift => Some(profile::OPENSHIFT),
+            Self::Eks => Some(profile::EKS),
+            Self::Aks => Some(profile::AKS),
+            Self::Gke => Some(profile::GKE),
+            Self::Bottlerocket => Some(profile::BOTTLEROCKET),
+            Self::Talos => Some(profile::TALOS),
+            Self::Kind => Some(profile::KIND),
+            Self::Minikube => Some(profile::MINIKUBE),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,6 +160,8 @@ pub(super) struct Allow {
 pub(super) struct Process {
     #[serde(deserialize_with = "given")]
     pub exe: Option<List<String>>,
+    #[serde(deserialize_with = "given")]
+    pub sha256: Option<List<String>>,
     #[serde(deserialize_with = "given")]
     pub uid: Option<List<u32>>,
     #[serde(deserialize_with = "given")]

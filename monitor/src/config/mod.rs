@@ -1,8 +1,10 @@
 //! The policy: what to watch and what to expect.
 
 mod container;
+pub mod detect;
 mod error;
 mod file;
+mod interpreters;
 mod parse;
 mod paths;
 mod process;
@@ -21,14 +23,19 @@ use ipnet::IpNet;
 use monitor_abi::watch::PORTS_MAX;
 
 pub use self::container::Containers;
+use self::detect::Detected;
 pub use self::error::ConfigErrors;
 use self::error::Problem;
-pub(crate) use self::paths::absolute;
+pub use self::interpreters::warnings;
+pub(crate) use self::paths::{absolute, file_or_pattern, socket_or_pattern};
 pub use self::process::{HostNamespaces, Processes};
+use self::profile::Profile;
 pub(crate) use self::rules::applies;
 pub use self::words::Words;
 use crate::hash::sha256;
 use crate::model::{Class, Group, Severity};
+use crate::node::Root;
+use crate::running::Found;
 use crate::target::{Target, What};
 
 /// A policy file is a page or two; anything larger is a mistake.
@@ -39,6 +46,8 @@ const SIZE_MAX: u64 = 1 << 20;
 pub struct Config {
     /// Name of the profile it builds on.
     pub profile: &'static str,
+    /// Why it is that one, if nobody named it.
+    pub evidence: Option<String>,
     pub path: Option<PathBuf>,
     /// Of the file, or of the built-in profile where there is none.
     pub sha256: String,
@@ -46,6 +55,8 @@ pub struct Config {
     pub rules: Vec<Entry<Rule>>,
     /// Where they are not the usual ones.
     pub severities: Severities,
+    /// Whether what runs on the node adds targets.
+    pub discover: bool,
 }
 
 /// How bad every alert of a class is.
@@ -57,10 +68,14 @@ pub struct Entry<T> {
     pub origin: Origin,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    Profile,
-    File,
+    /// With its name.
+    Profile(&'static str),
+    /// With its line; 0 if that is not known.
+    File(u64),
+    /// What runs on the node: which process, and where it says so.
+    Found(String),
 }
 
 /// Who is expected where. The fields of a rule all have to match; of a list, one element.
@@ -80,6 +95,14 @@ pub struct Rule {
 }
 
 impl Config {
+    /// Adds what runs on the node says, as `run` does.
+    pub fn add_found(&mut self, found: Vec<Found>) {
+        let found = found
+            .into_iter()
+            .map(|Found { target, from }| Entry { value: target, origin: Origin::Found(from) });
+        self.targets.extend(found);
+    }
+
     /// The sockets of runtimes.
     pub fn sockets(&self) -> Vec<PathBuf> {
         self.targets.iter().filter_map(|entry| entry.value.socket()).map(Path::to_owned).collect()
@@ -106,33 +129,62 @@ impl Rule {
     }
 }
 
-/// Reads a policy file, or takes the built-in profile alone.
+/// Reads a policy file, or takes the built-in profile alone. If the file does not say which, it is the one that fits this node.
 pub fn load(path: Option<&Path>) -> Result<Config, ConfigErrors> {
-    let Some(path) = path else {
-        let profile = profile::KUBEADM;
-        return build(profile.name, profile.text, None);
-    };
+    let Some(path) = path else { return built_in(&detected()) };
     let name = path.display().to_string();
     let text = read(path).map_err(|why| ConfigErrors::new(&name, vec![Problem::whole(why)]))?;
-    build(&name, &text, Some(path))
+    build_on(&name, &text, Some(path), detected)
 }
 
+/// The profile that fits this node; kubeadm's where nothing tells.
+fn detected() -> Detected {
+    let found = Root::here().map(|root| detect::detect(&root)).unwrap_or_default();
+    found.into_iter().next().unwrap_or_else(usual)
+}
+
+/// Where nothing tells which profile it is.
+fn usual() -> Detected {
+    Detected { profile: profile::KUBEADM.name, evidence: "nothing here tells of another".to_owned() }
+}
+
+pub(crate) fn built_in(detected: &Detected) -> Result<Config, ConfigErrors> {
+    let profile = Profile::named(detected.profile).unwrap_or(profile::KUBEADM);
+    let config = build(profile.name, profile.text, None)?;
+    Ok(Config { evidence: Some(detected.evidence.clone()), ..config })
+}
+
+/// A policy of that text, the same on every node.
 pub(crate) fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Config, ConfigErrors> {
+    build_on(name, text, path, usual)
+}
+
+/// Without a path it is a profile's, and may build on another one; `detected` says which it is if none is named.
+fn build_on(
+    name: &str,
+    text: &str,
+    path: Option<&Path>,
+    detected: impl FnOnce() -> Detected,
+) -> Result<Config, ConfigErrors> {
     let errors = |problems| ConfigErrors::new(name, problems);
     let file = parse::parse(text).map_err(|problem| errors(vec![problem]))?;
-    let (profile, mut targets, mut rules) = match (path, file.profile) {
-        (None, _) => (profile::KUBEADM.name, Vec::new(), Vec::new()),
-        (Some(_), file::ProfileName::None) => (profile::NONE, Vec::new(), Vec::new()),
-        (Some(_), file::ProfileName::Auto | file::ProfileName::Kubeadm) => {
-            let base = build(profile::KUBEADM.name, profile::KUBEADM.text, None)?;
-            (base.profile, base.targets, base.rules)
-        }
+    let own_profile = Profile::named(name).filter(|_| path.is_none()).map(|profile| profile.name);
+    let base = match (file.profile.profile(), file.profile) {
+        (Some(base), _) => Some(build(base.name, base.text, None)?),
+        (None, file::ProfileName::Auto) if path.is_some() => Some(built_in(&detected())?),
+        (None, _) => None,
     };
+    let (profile, evidence, mut targets, mut rules) = match base {
+        Some(base) => (base.profile, base.evidence, base.targets, base.rules),
+        None => (profile::NONE, None, Vec::new(), Vec::new()),
+    };
+    let profile = own_profile.unwrap_or(profile);
     let severities = file.severity.clone();
-    let origin = if path.is_some() { Origin::File } else { Origin::Profile };
+    let discover = file.discover.unwrap_or(profile != profile::NONE);
+    let origin = |line| own_profile.map_or(Origin::File(line), Origin::Profile);
     let own = validate::validate(file, &rules).map_err(errors)?;
     // What the file names again is the file's.
-    targets.retain(|entry| own.targets.iter().all(|target| target.name() != entry.value.name()));
+    targets.retain(|entry| own.targets.iter().all(|(target, _)| target.name() != entry.value.name()));
     if let Some(wanted) = own.destinations {
         let kubelet = targets.iter_mut().filter(|entry| entry.value.class == Class::KubeletApi);
         for entry in kubelet {
@@ -141,15 +193,24 @@ pub(crate) fn build(name: &str, text: &str, path: Option<&Path>) -> Result<Confi
             }
         }
     }
-    targets.extend(own.targets.into_iter().map(|value| Entry { value, origin }));
+    targets.extend(own.targets.into_iter().map(|(value, line)| Entry { value, origin: origin(line) }));
     let ports = targets.iter().filter(|entry| matches!(entry.value.what, What::Port { .. })).count();
     if ports > PORTS_MAX as usize {
         let what = format!("{ports} ports are watched; {PORTS_MAX} at most fit, leave some out");
         return Err(errors(vec![Problem::whole(what)]));
     }
-    rules.extend(own.rules.into_iter().map(|value| Entry { value, origin }));
+    rules.extend(own.rules.into_iter().map(|(value, line)| Entry { value, origin: origin(line) }));
     let sha256 = sha256(text.as_bytes());
-    Ok(Config { profile, path: path.map(Path::to_owned), sha256, targets, rules, severities })
+    Ok(Config {
+        profile,
+        evidence,
+        path: path.map(Path::to_owned),
+        sha256,
+        targets,
+        rules,
+        severities,
+        discover,
+    })
 }
 
 fn read(path: &Path) -> Result<String, String> {

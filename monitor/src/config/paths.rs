@@ -6,7 +6,7 @@ use crate::event::text::escaped;
 use crate::glob;
 use crate::target::What;
 
-pub(super) fn socket_or_pattern(path: PathBuf) -> Result<What, String> {
+pub(crate) fn socket_or_pattern(path: PathBuf) -> Result<What, String> {
     if !glob::is_pattern(&path.to_string_lossy()) {
         return Ok(What::Socket(path));
     }
@@ -19,7 +19,7 @@ pub(super) fn socket_or_pattern(path: PathBuf) -> Result<What, String> {
 }
 
 /// What a path of a policy stands for: itself, or the files that fit it.
-pub(super) fn file_or_pattern(path: PathBuf) -> Result<What, String> {
+pub(crate) fn file_or_pattern(path: PathBuf) -> Result<What, String> {
     let text = path.to_string_lossy();
     if !glob::is_pattern(&text) {
         return Ok(What::Path(path));

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use super::Words;
 use super::file::{HostNs, List, Process};
 use super::paths::{absolute, shown};
+use crate::hash::Digest;
 
 /// The fields all have to match; of a list, one element. An empty list is for any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Processes {
     /// Executables of the node.
     pub exe: Vec<PathBuf>,
+    /// Of the executable's content.
+    pub sha256: Vec<Digest>,
     pub uid: Vec<u32>,
     /// systemd units of the node.
     pub unit: Vec<Words>,
@@ -40,20 +43,22 @@ impl HostNamespaces {
 impl Processes {
     /// The fields as they are written in a rule of that name, and what is wrong with them.
     pub(super) fn read(rule: &str, fields: Process) -> (Self, Vec<String>) {
-        let Process { exe, uid, unit, args, ancestors, host_ns } = fields;
+        let Process { exe, sha256, uid, unit, args, ancestors, host_ns } = fields;
         let mut reading = Reading { rule, wrong: Vec::new() };
         let exe = reading.paths("exe", exe);
+        let sha256 = reading.digests(sha256);
         let uid = reading.list("uid", uid);
         let unit = reading.words("unit", unit, Words::new);
         let args = reading.words("args", args, Words::line);
         let ancestors = reading.paths("ancestors", ancestors);
         let host_ns = reading.host_ns(host_ns);
-        (Self { exe, uid, unit, args, ancestors, host_ns }, reading.wrong)
+        (Self { exe, sha256, uid, unit, args, ancestors, host_ns }, reading.wrong)
     }
 
-    /// No field says who it is: arguments are for anybody to choose, and root is whoever is root.
+    /// No field says who it is: arguments are for anybody to choose, root is whoever is root, and a file with the same content is for
+    /// anybody to bring along.
     pub(super) fn are_any(&self) -> bool {
-        let Self { exe, uid, unit, args: _, ancestors, host_ns: _ } = self;
+        let Self { exe, sha256: _, uid, unit, args: _, ancestors, host_ns: _ } = self;
         let any_user = uid.is_empty() || uid.contains(&0);
         exe.is_empty() && any_user && unit.is_empty() && ancestors.is_empty()
     }
@@ -83,6 +88,20 @@ impl Reading<'_> {
             }
         }
         paths
+    }
+
+    fn digests(&mut self, list: Option<List<String>>) -> Vec<Digest> {
+        let mut digests = Vec::new();
+        for text in self.list("sha256", list) {
+            match text.parse() {
+                Ok(digest) => digests.push(digest),
+                Err(()) => {
+                    let what = format!("`{}` as `sha256` of rule `{}` is none", shown(&text), self.rule);
+                    self.wrong.push(format!("{what}; write its 64 hexadecimal digits, as `sha256sum` does"));
+                }
+            }
+        }
+        digests
     }
 
     fn words(

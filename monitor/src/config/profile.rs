@@ -7,9 +7,36 @@ pub struct Profile {
     pub(super) text: &'static str,
 }
 
-pub const KUBEADM: Profile = Profile { name: "kubeadm", text: include_str!("../../profiles/kubeadm.yaml") };
+macro_rules! profiles {
+    ($($constant:ident $name:literal,)*) => {
+        $(pub const $constant: Profile =
+            Profile { name: $name, text: include_str!(concat!("../../profiles/", $name, ".yaml")) };)*
+
+        pub const ALL: &[Profile] = &[$($constant,)*];
+    };
+}
+
+profiles! {
+    KUBEADM "kubeadm",
+    K3S "k3s",
+    RKE2 "rke2",
+    K0S "k0s",
+    MICROK8S "microk8s",
+    OPENSHIFT "openshift",
+    EKS "eks",
+    AKS "aks",
+    GKE "gke",
+    BOTTLEROCKET "bottlerocket",
+    TALOS "talos",
+    KIND "kind",
+    MINIKUBE "minikube",
+}
 
 /// Nothing built in.
 pub const NONE: &str = "none";
 
-pub const NAMES: [&str; 2] = [KUBEADM.name, NONE];
+impl Profile {
+    pub fn named(name: &str) -> Option<Self> {
+        ALL.iter().find(|profile| profile.name == name).copied()
+    }
+}

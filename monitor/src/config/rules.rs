@@ -122,7 +122,7 @@ impl Check {
             self.wrong(at, anyone(&rule, &name));
         }
         if self.problems.len() == problems {
-            self.own.rules.push(rule);
+            self.own.rules.push((rule, at.line()));
         }
     }
 }
@@ -135,6 +135,8 @@ fn anyone(rule: &Rule, name: &str) -> String {
         ("allows every container", "`process` or `container`")
     } else if rule.process.uid.contains(&0) {
         ("allows whatever root runs", "`exe`, `unit` or `container`")
+    } else if !rule.process.sha256.is_empty() {
+        ("allows whoever brings such a file along", "`exe`, `unit` or `container` besides")
     } else if rule.process != Processes::default() {
         ("allows every process that looks so, which any can", "`exe`, `unit` or `container`")
     } else {

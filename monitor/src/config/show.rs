@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::{Config, Containers, Entry, HostNamespaces, Origin, Processes, Rule, Words};
+use crate::event::text::escaped;
 use crate::model::Class;
 use crate::target::{Destinations, What};
 
@@ -16,8 +17,38 @@ impl Config {
         text
     }
 
+    /// What the file adds to its profile, as the begin of a file that does the same and to which rules can be added.
+    pub fn own_yaml(&self) -> String {
+        let profile = if self.path.is_some() { self.profile } else { "auto" };
+        let mut own = self.clone();
+        // The profile's ports are the file's where it says other destinations.
+        own.targets.retain(|Entry { value, origin }| {
+            let elsewhere = |destinations: &Destinations| *destinations != Destinations::Node;
+            let moved = value.class == Class::KubeletApi
+                && matches!(&value.what, What::Port { destinations, .. } if elsewhere(destinations));
+            matches!(origin, Origin::File(_)) || moved
+        });
+        own.rules.retain(|entry| matches!(entry.origin, Origin::File(_)));
+        let mut text = format!("version: 1\nprofile: {profile}\n");
+        if self.discover != (profile != "none") {
+            text.push_str(if self.discover { "discover: true\n" } else { "discover: false\n" });
+        }
+        // Writing to a String cannot fail.
+        let _infallible = own.write_severities(&mut text).and_then(|()| own.write_parts(&mut text));
+        text
+    }
+
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "version: 1\nprofile: none # all of it is here; it builds on {}", self.profile)?;
+        write!(out, "version: 1\nprofile: none # all of it is here; it builds on {}", self.profile)?;
+        match &self.evidence {
+            Some(evidence) => writeln!(out, ", detected: {}", escaped(evidence))?,
+            None => writeln!(out)?,
+        }
+        self.write_parts(out)?;
+        self.write_severities(out)
+    }
+
+    fn write_parts(&self, out: &mut String) -> std::fmt::Result {
         if !self.targets.is_empty() {
             writeln!(out, "targets:")?;
         }
@@ -28,12 +59,16 @@ impl Config {
             writeln!(out, "allow:")?;
         }
         for Entry { value, origin } in &self.rules {
-            write_rule(out, value, &format!(" # {}", self.source(*origin)))?;
+            write_rule(out, value, &format!(" # {}", self.source(origin)))?;
         }
+        Ok(())
+    }
+
+    fn write_severities(&self, out: &mut String) -> std::fmt::Result {
         if !self.severities.is_empty() {
             writeln!(out, "severity:")?;
         }
-        let origin = self.source(Origin::File);
+        let origin = self.source(&Origin::File(0));
         self.severities
             .iter()
             .try_for_each(|(class, severity)| writeln!(out, "  {class}: {} # {origin}", severity.name()))
@@ -55,7 +90,7 @@ impl Config {
                     }
                     What::Port { port, .. } => port.to_string(),
                 };
-                writeln!(out, "      - {item} # {}", self.source(*origin))?;
+                writeln!(out, "      - {item} # {}", self.source(origin))?;
             }
         }
         if class == Class::KubeletApi
@@ -66,12 +101,15 @@ impl Config {
         Ok(())
     }
 
-    fn source(&self, origin: Origin) -> String {
+    fn source(&self, origin: &Origin) -> String {
         match (origin, &self.path) {
-            (Origin::File, Some(path)) => {
-                format!("from {}", crate::event::text::escaped(&path.to_string_lossy()))
+            (Origin::File(line), Some(path)) => {
+                let path = escaped(&path.to_string_lossy());
+                if *line == 0 { format!("from {path}") } else { format!("from {path}:{line}") }
             }
-            (Origin::Profile, _) | (Origin::File, None) => format!("from profile {}", self.profile),
+            (Origin::Profile(name), _) => format!("from profile {name}"),
+            (Origin::File(_), None) => format!("from profile {}", self.profile),
+            (Origin::Found(from), _) => format!("found running: {from}"),
         }
     }
 }
@@ -151,11 +189,13 @@ impl Rule {
 impl Processes {
     /// The fields that say something, as they are written in a file.
     fn written(&self) -> Vec<(&'static str, String)> {
-        let Self { exe, uid, unit, args, ancestors, host_ns } = self;
+        let Self { exe, sha256, uid, unit, args, ancestors, host_ns } = self;
         let paths = |paths: &[PathBuf]| paths.iter().map(|path| quoted(&path.to_string_lossy())).collect();
         let words = |words: &[Words]| words.iter().map(|words| quoted(&words.to_string())).collect();
-        let lists: [(_, Vec<_>); 5] = [
+        let lists: [(_, Vec<_>); 6] = [
             ("exe", paths(exe)),
+            // Digits alone would be a number.
+            ("sha256", sha256.iter().map(|digest| format!("\"{digest}\"")).collect()),
             ("uid", uid.iter().map(ToString::to_string).collect()),
             ("unit", words(unit)),
             ("args", words(args)),
@@ -170,12 +210,15 @@ impl Processes {
     }
 
     fn summary(&self) -> String {
-        let Self { exe, uid, unit, args, ancestors, host_ns } = self;
+        let Self { exe, sha256, uid, unit, args, ancestors, host_ns } = self;
         let mut text = match (exe.is_empty(), self == &Self::default()) {
             (true, true) => "anyone".to_owned(),
             (true, false) => "any executable".to_owned(),
             (false, _) => join(exe.iter().map(|path| path.display())),
         };
+        if !sha256.is_empty() {
+            text += &format!(" of SHA-256 {}", join(sha256));
+        }
         if !uid.is_empty() {
             text += &format!(" as user {}", join(uid));
         }
@@ -222,7 +265,7 @@ fn key_of(what: &What) -> &'static str {
 fn words(destinations: &Destinations) -> String {
     match destinations {
         Destinations::Node => "node".to_owned(),
-        Destinations::Any => "any".to_owned(),
+        Destinations::Any | Destinations::Outside => "any".to_owned(),
         Destinations::Networks(networks) => {
             let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
             format!("[{}]", networks.join(", "))

@@ -17,15 +17,16 @@ use crate::target::{Destinations, Target, What};
 /// What a file adds to its profile.
 #[derive(Debug, Default)]
 pub(super) struct Own {
-    pub targets: Vec<Target>,
+    /// With their lines.
+    pub targets: Vec<(Target, u64)>,
     /// Where the file says it for all ports of the kubelet.
     pub destinations: Option<Destinations>,
-    pub rules: Vec<Rule>,
+    pub rules: Vec<(Rule, u64)>,
 }
 
 /// `known` are the profile's rules, whose ids are taken.
 pub(super) fn validate(file: File, known: &[Entry<Rule>]) -> Result<Own, Vec<Problem>> {
-    let File { version, profile: _, targets, allow, severity: _ } = file;
+    let File { version, profile: _, targets, allow, severity: _, discover: _ } = file;
     let mut check = Check { own: Own::default(), problems: Vec::new() };
     if version.value != 1 {
         check
@@ -107,7 +108,7 @@ impl Check {
             }
             if let Some(ports) = ports {
                 self.filled("ports", &ports);
-                self.ports(Class::DatastoreApi, ports.value, &Destinations::Any);
+                self.ports(Class::DatastoreApi, ports.value, &Destinations::Outside);
             }
         }
         if let Some(PortsAt { ports, destinations }) = kubelet_api {
@@ -159,14 +160,14 @@ impl Check {
     }
 
     fn target(&mut self, at: Location, target: Target) {
-        let taken = self.own.targets.iter().find(|other| other.name() == target.name());
-        if let Some(taken) = taken {
+        let taken = self.own.targets.iter().find(|(other, _)| other.name() == target.name());
+        if let Some((taken, _)) = taken {
             self.wrong(
                 at,
                 format!("{} is given twice, first as {}; keep one", shown(&target.name()), taken.class),
             );
         } else {
-            self.own.targets.push(target);
+            self.own.targets.push((target, at.line()));
         }
     }
 

@@ -1,6 +1,7 @@
 //! A process that rules allow is taken control of: whoever did so can use the doors in its name.
 
 use super::Policy;
+use super::process::sha256_matches;
 use crate::access::{Access, Object};
 use crate::event::text::escaped_bytes;
 use crate::model::Class;
@@ -15,8 +16,9 @@ impl Policy<'_> {
             rules.iter().find(|rule| rule.process.exe.iter().any(|path| exes.is(path, &process.exe)))?;
         let class = *rule.targets.first()?;
         // One that is allowed the same gains nothing.
-        let allowed =
-            !access.actor.traced && rule.process.exe.iter().any(|path| exes.is(path, &access.actor.exe));
+        let allowed = !access.actor.traced
+            && sha256_matches(&rule.process.sha256, &access.actor)
+            && rule.process.exe.iter().any(|path| exes.is(path, &access.actor.exe));
         let exe = escaped_bytes(&process.exe.path);
         let verdict = if allowed {
             Verdict {

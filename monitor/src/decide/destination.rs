@@ -34,6 +34,7 @@ pub fn destination_counts(
             };
             networks.iter().any(within)
         }
+        Destinations::Outside => !address.is_loopback() || object.net_ns == node_net_ns,
         Destinations::Node if address.is_loopback() => object.net_ns == node_net_ns,
         Destinations::Node => node_addresses.contains(&address),
     }
@@ -73,6 +74,13 @@ mod tests {
             (&Destinations::Node, "fd00::7", POD, true),
             (&Destinations::Node, "10.0.0.8", NODE, false),
             (&Destinations::Any, "192.0.2.1", POD, true),
+            (&Destinations::Any, "127.0.0.1", POD, true),
+            (&Destinations::Outside, "192.0.2.1", POD, true),
+            (&Destinations::Outside, "127.0.0.1", NODE, true),
+            (&Destinations::Outside, "127.0.0.1", POD, false),
+            (&Destinations::Outside, "::ffff:127.0.0.1", POD, false),
+            (&Destinations::Outside, "0.0.0.0", POD, false),
+            (&Destinations::Outside, "::", POD, false),
             (&networks, "10.1.2.3", POD, true),
             (&networks, "::ffff:10.1.2.3", POD, true),
             (&networks, "192.0.2.1", NODE, false),

@@ -15,6 +15,8 @@ pub(super) enum Miss {
     Source,
     NoContainer,
     Exe,
+    /// Of a rule that is about the content of any executable.
+    Content,
     Container,
     UnknownContainer,
     Access,
@@ -25,6 +27,7 @@ pub(super) enum Miss {
     Namespace,
     Uid,
     Traced,
+    Sha256,
     NotNodeFile,
 }
 
@@ -35,6 +38,7 @@ impl Miss {
             Self::NoContainer | Self::Container => Reason::ContainerMismatch,
             Self::UnknownContainer => Reason::ContainerUnknown,
             Self::NotNodeFile => Reason::ExeNotNodeFile,
+            Self::Content | Self::Sha256 => Reason::Sha256Mismatch,
             Self::Access => Reason::AccessNotAllowed,
             Self::Uid => Reason::UidMismatch,
             Self::Unit => Reason::UnitMismatch,
@@ -69,6 +73,20 @@ impl Miss {
             }
             Self::Traced => format!("rule {id} allows {exe} here, but another process has control of it"),
             Self::Exe => format!("{exe} is not an executable that any rule for this target names"),
+            Self::Content | Self::Sha256 => match actor.exe_hash {
+                Some(hashed) if hashed.certain => {
+                    format!(
+                        "rule {id} says what {exe} has to hold, and its SHA-256 is another: {}",
+                        hashed.digest
+                    )
+                }
+                Some(_) => {
+                    format!(
+                        "rule {id} says what {exe} has to hold, but the file was changed at the time of the access or since"
+                    )
+                }
+                None => format!("rule {id} says what {exe} has to hold, and that is not known"),
+            },
             Self::NotNodeFile if actor.exe.deleted => {
                 format!(
                     "{exe} is deleted or replaced since the process started; rule {id} means the file that is there"

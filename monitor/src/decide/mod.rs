@@ -8,9 +8,9 @@ mod process;
 mod unit;
 
 pub use self::destination::destination_counts;
-pub use self::executables::{ExeTable, NodeFile};
+pub use self::executables::{Change, ExeTable, NodeFile};
 use self::miss::Miss;
-use self::process::{args_match, uid_matches, unit_matches};
+use self::process::{args_match, sha256_matches, uid_matches, unit_matches};
 pub use self::unit::of_node as unit_of_node;
 use crate::access::{Access, Object};
 use crate::config::{Containers, Processes, Rule};
@@ -80,7 +80,7 @@ fn allowed(rule: &Rule) -> Verdict {
 
 fn miss(policy: &Policy<'_>, rule: &Rule, access: &Access, whose: &Whose) -> Option<Miss> {
     let actor = &access.actor;
-    let Processes { exe, uid, unit, args, ancestors, host_ns } = &rule.process;
+    let Processes { exe, sha256, uid, unit, args, ancestors, host_ns } = &rule.process;
     if access.action == Action::Accept {
         return (!source_matches(rule, access)).then_some(Miss::Source);
     }
@@ -93,6 +93,10 @@ fn miss(policy: &Policy<'_>, rule: &Rule, access: &Access, whose: &Whose) -> Opt
     }
     if let Some(miss) = rule.container.as_ref().and_then(|containers| miss_of(containers, whose)) {
         return Some(miss);
+    }
+    if !sha256_matches(sha256, actor) {
+        let bare = exe.is_empty() && rule.container.is_none();
+        return Some(if bare { Miss::Content } else { Miss::Sha256 });
     }
     let named = !exe.is_empty() || !ancestors.is_empty() || rule.container.is_some();
     if named && actor.traced {

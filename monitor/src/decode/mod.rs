@@ -165,7 +165,7 @@ fn actor(buf: &mut &[u8]) -> (Actor, u32) {
     let mnt_ns = buf.get_u32_ne();
     let pid_ns = buf.get_u32_ne();
     let net_ns = buf.get_u32_ne();
-    buf.advance(4);
+    let role = buf.get_u32_ne();
     let mut comm = [0; 16];
     buf.copy_to_slice(&mut comm);
     // All bits set: never logged in.
@@ -178,6 +178,7 @@ fn actor(buf: &mut &[u8]) -> (Actor, u32) {
         exe: executable(exe_dev, exe_ino, flags),
         args_truncated: flags & ACTOR_ARGS_TRUNCATED != 0,
         traced: flags & ACTOR_TRACED != 0,
+        role,
         uid,
         euid,
         gid,

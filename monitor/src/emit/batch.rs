@@ -57,6 +57,15 @@ impl Batch {
         Flushed { written: written as u64, failed: failed as u64, error: result.err() }
     }
 
+    /// Nothing of its first event was written yet.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.begun
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Events that wait for the next flush.
     pub(super) fn len(&self) -> u64 {
         self.ends.len() as u64

@@ -2,9 +2,16 @@
 //! to a thread of their own, and what does not fit is counted.
 
 mod batch;
+mod ecs;
+mod falco;
+mod file;
 mod format;
+mod ocsf;
+mod parts;
 mod sink;
+mod table;
 pub(crate) mod text;
+mod words;
 mod writer;
 
 use std::sync::Arc;
@@ -16,8 +23,9 @@ use std::{io, thread};
 
 use uuid::{NoContext, Timestamp, Uuid};
 
-pub use self::format::Format;
-pub use self::sink::{Sink, SinkError};
+pub use self::file::{Rotation, SinkError};
+pub use self::format::{Alerts, Format, Look, Shape};
+pub use self::sink::Sink;
 use crate::event::{Event, Kind};
 
 /// Events that may wait to be written: 4,096 of 2 to 3 KiB keep the daemon below 40 MiB.
@@ -140,6 +148,20 @@ impl Emitter {
     }
 }
 
+/// One event as a line, native or in a format of others.
+pub fn line(event: &mut Event, shape: Option<Shape>) -> serde_json::Result<Vec<u8>> {
+    match shape {
+        Some(shape) => writer::shaped(event, shape),
+        None => crate::event::line(event),
+    }
+}
+
+/// The event as a line in each format of others, for fuzzing.
+pub(crate) fn shaped_lines(event: &mut Event) -> serde_json::Result<Vec<Vec<u8>>> {
+    let shapes = [Shape::Ecs, Shape::Ocsf(Alerts::Activity), Shape::Ocsf(Alerts::Finding), Shape::Falco];
+    shapes.into_iter().map(|shape| writer::shaped(&mut event.clone(), shape)).collect()
+}
+
 fn is_access(kind: Kind) -> bool {
     match kind {
         Kind::Alert | Kind::Allowed | Kind::Snapshot | Kind::Posture => true,
@@ -147,5 +169,7 @@ fn is_access(kind: Kind) -> bool {
     }
 }
 
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;

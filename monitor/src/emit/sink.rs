@@ -1,27 +1,19 @@
 //! Where events go.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Stdout, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use thiserror::Error;
+
+use super::file::{OutputFile, Rotation, SinkError};
 
 pub enum Sink {
     Stdout(Stdout),
-    File(File),
-    #[cfg(test)]
-    Test(Box<dyn Write + Send>),
-}
-
-#[derive(Debug, Error)]
-#[error("cannot write to {}: {why}; name a regular file or one that does not exist yet", .path.display())]
-pub struct SinkError {
-    path: PathBuf,
-    why: String,
+    File(Box<OutputFile>),
+    /// Somebody in the daemon itself.
+    Other(Box<dyn Write + Send>),
 }
 
 impl Sink {
@@ -29,24 +21,15 @@ impl Sink {
         Self::Stdout(io::stdout())
     }
 
-    /// Appends to a file that only its owner can read. A symbolic link is refused: it may lead anywhere.
-    pub fn file(path: &Path) -> Result<Self, SinkError> {
-        let failed = |why: String| SinkError { path: path.to_owned(), why };
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(path)
-            .map_err(|error| match error.raw_os_error() {
-                Some(libc::ELOOP) => failed("it is a symbolic link".to_owned()),
-                _ => failed(error.to_string()),
-            })?;
-        let metadata = file.metadata().map_err(|error| failed(error.to_string()))?;
-        if metadata.is_file() {
-            Ok(Self::File(file))
-        } else {
-            Err(failed("it is not a regular file".to_owned()))
+    /// A symbolic link is refused: it may lead anywhere.
+    pub fn file(path: &Path, rotation: Option<Rotation>) -> Result<Self, SinkError> {
+        Ok(Self::File(Box::new(OutputFile::open(path, rotation)?)))
+    }
+
+    /// Called before whole events of that many bytes are written.
+    pub(super) fn make_ready(&mut self, bytes: usize) {
+        if let Self::File(file) = self {
+            file.make_ready(bytes as u64);
         }
     }
 }
@@ -57,17 +40,14 @@ impl Write for Sink {
             // Not through the standard library's buffer, which may call a line written that it only keeps.
             Self::Stdout(stdout) => Ok(write_patiently(stdout, bytes)?),
             Self::File(file) => file.write(bytes),
-            #[cfg(test)]
-            Self::Test(test) => test.write(bytes),
+            Self::Other(other) => other.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Self::Stdout(_) => Ok(()),
-            Self::File(file) => file.flush(),
-            #[cfg(test)]
-            Self::Test(test) => test.flush(),
+            Self::Stdout(_) | Self::File(_) => Ok(()),
+            Self::Other(other) => other.flush(),
         }
     }
 }
@@ -98,7 +78,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("events");
         for _ in 0..2 {
-            Sink::file(&path).unwrap().write_all(b"line\n").unwrap();
+            Sink::file(&path, None).unwrap().write_all(b"line\n").unwrap();
         }
         assert_eq!(std::fs::read(&path).unwrap(), b"line\nline\n");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o600);
@@ -120,7 +100,7 @@ mod tests {
             (&missing, "No such file or directory"),
         ];
         for (path, why) in cases {
-            let error = Sink::file(path).err().unwrap().to_string();
+            let error = Sink::file(path, None).err().unwrap().to_string();
             assert!(error.starts_with(&format!("cannot write to {}: {why}", path.display())), "{error}");
         }
     }

@@ -68,7 +68,7 @@ fn sample() -> Event {
 }
 
 fn emitter(sink: impl Write + Send + 'static, queue: usize) -> Emitter {
-    Emitter::with_queue(Format::Native, Sink::Test(Box::new(sink)), queue).unwrap()
+    Emitter::with_queue(Format::Native, Sink::Other(Box::new(sink)), queue).unwrap()
 }
 
 fn seqs(events: &[Value]) -> Vec<u64> {

@@ -6,12 +6,13 @@ use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::format::Look;
 use crate::event::text::{escaped, harmless};
 use crate::event::{Event, Lifecycle, Manifest, Process, Started, described};
 use crate::model::Severity;
 
-pub(crate) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &TimeZone) -> io::Result<()> {
-    let style = if colour { style(event.severity) } else { Style::new() };
+pub(crate) fn write(out: &mut impl Write, event: &Event, look: Look, zone: &TimeZone) -> io::Result<()> {
+    let style = if look.colour { style(event.severity) } else { Style::new() };
     let time = time(&event.time, zone);
     let severity = event.severity.name().to_uppercase();
     write!(out, "{time}  {style}{severity:<8}{style:#}  ")?;
@@ -34,7 +35,7 @@ pub(crate) fn write(out: &mut impl Write, event: &Event, colour: bool, zone: &Ti
             if !why.is_empty() {
                 writeln!(out, "{INDENT}why     {}", harmless(why))?;
             }
-            write_process(out, process)?;
+            write_process(out, process, look.tree)?;
         }
         _ => {
             writeln!(out, "{}", harmless(&event.message))?;
@@ -66,14 +67,16 @@ fn write_started(out: &mut impl Write, started: &Started) -> io::Result<()> {
         let (class, target) = (waiting.class.name(), escaped(&waiting.target));
         writeln!(out, "{INDENT}waiting   {class:<20} {target} ({})", escaped(&waiting.why))?;
     }
-    write_gaps(out, &started.coverage_gaps)
+    write_gaps(out, &started.coverage_gaps)?;
+    let warnings = &started.policy_warnings;
+    warnings.iter().try_for_each(|warning| writeln!(out, "{INDENT}mind      {}", escaped(warning)))
 }
 
 fn write_gaps(out: &mut impl Write, gaps: &[String]) -> io::Result<()> {
     gaps.iter().try_for_each(|gap| writeln!(out, "{INDENT}not seen  {}", escaped(gap)))
 }
 
-fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
+fn write_process(out: &mut impl Write, process: &Process, tree: bool) -> io::Result<()> {
     if let Some(args) = &process.args {
         let args: Vec<_> = args.iter().map(|arg| quoted(arg)).collect();
         writeln!(out, "{INDENT}args    {}", args.join(" "))?;
@@ -87,15 +90,33 @@ fn write_process(out: &mut impl Write, process: &Process) -> io::Result<()> {
     }
     writeln!(out)?;
     write_identity(out, process)?;
-    let chain: Vec<_> = process.parent.iter().chain(&process.ancestors).collect();
-    if !chain.is_empty() {
-        let names: Vec<_> = chain
-            .iter()
-            .map(|relative| {
-                format!("{}[{}]", escaped(relative.exe.exe.as_ref().unwrap_or(&relative.comm)), relative.pid)
-            })
-            .collect();
-        writeln!(out, "{INDENT}from    {}", names.join(" < "))?;
+    write_origin(out, process, tree)
+}
+
+/// Who started it: from the parent upwards in one line, or as a tree from the first down to the process itself.
+fn write_origin(out: &mut impl Write, process: &Process, tree: bool) -> io::Result<()> {
+    let named = |exe: &Option<String>, comm: &str, pid: u32| {
+        format!("{}[{pid}]", escaped(exe.as_deref().unwrap_or(comm)))
+    };
+    let chain = process.parent.iter().chain(&process.ancestors);
+    let chain: Vec<_> =
+        chain.map(|relative| named(&relative.exe.exe, &relative.comm, relative.pid)).collect();
+    if chain.is_empty() {
+        return Ok(());
+    }
+    if !tree {
+        return writeln!(out, "{INDENT}from    {}", chain.join(" < "));
+    }
+    let own = named(&process.exe.exe, &process.comm, process.pid);
+    for (level, name) in chain.iter().rev().chain([&own]).enumerate() {
+        let label = if level == 0 { "from" } else { "" };
+        let branch = if level == 0 { "" } else { "└─ " };
+        writeln!(
+            out,
+            "{INDENT}{label:<7} {:indent$}{branch}{name}",
+            "",
+            indent = level.saturating_sub(1) * 3
+        )?;
     }
     Ok(())
 }

@@ -7,10 +7,10 @@ use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
 use jiff::tz::TimeZone;
 
 use super::batch::{Batch, Flushed};
-use super::format::Format;
+use super::format::{Format, Shape};
 use super::sink::Sink;
 use super::{Shared, text};
-use crate::event::{Event, line};
+use crate::event::{Event, line, line_by};
 
 /// Writes until the queue is closed or nobody reads. Output is passed on whenever the queue is empty, and in large pieces under
 /// load.
@@ -52,6 +52,9 @@ fn flush(batch: &mut Batch, sink: &mut Sink, shared: &Shared) -> Result<(), Clos
     if batch.len() == 0 {
         return Ok(());
     }
+    if batch.is_whole() {
+        sink.make_ready(batch.bytes());
+    }
     let Flushed { written, failed, error } = batch.flush(sink);
     shared.written.fetch_add(written, Ordering::Relaxed);
     match error {
@@ -70,9 +73,15 @@ fn flush(batch: &mut Batch, sink: &mut Sink, shared: &Shared) -> Result<(), Clos
 fn write(out: &mut Vec<u8>, format: Format, mut event: Event, zone: &TimeZone) -> io::Result<()> {
     match format {
         Format::Native => out.extend_from_slice(&line(&mut event)?),
-        Format::Text { colour } => text::write(out, &event, colour, zone)?,
+        Format::Shaped(shape) => out.extend_from_slice(&shaped(&mut event, shape)?),
+        Format::Text(look) => text::write(out, &event, look, zone)?,
     }
     Ok(())
+}
+
+/// A line in another format, as short as a native one.
+pub(super) fn shaped(event: &mut Event, shape: Shape) -> serde_json::Result<Vec<u8>> {
+    line_by(event, |event| serde_json::to_vec(&shape.of(serde_json::to_value(event)?)))
 }
 
 fn close(shared: &Shared) {

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::detection::{detection, worse};
 use super::process::Describe;
 use super::{
-    Agent, Event, Health, HealthState, Kind, Lifecycle, Manifest, Node, Outcome, SCHEMA, Status, Target,
-    message,
+    Agent, Event, Health, HealthState, Kind, Lifecycle, MISSED_RUNS, Manifest, Node, Outcome, Posture, Rule,
+    SCHEMA, Status, Target, message, posture,
 };
 use crate::access::{self, Access, Object};
 use crate::clock::Clock;
@@ -75,7 +75,8 @@ impl Context {
             action: Some(access.action),
             outcome: Some(outcome(access, self.agent.backend)),
             // What comes from elsewhere is done by nobody here.
-            process: (access.action != Action::Accept).then(|| Box::new(describe.process(&access.actor))),
+            process: (access.action != Action::Accept && access.actor.pid != 0)
+                .then(|| Box::new(describe.process(&access.actor))),
             target: Some(Target::new(class, &path, &other, local, &access.object)),
             attack: found.attack,
             enrichment_errors: errors,
@@ -90,6 +91,14 @@ impl Context {
         let (first, last) = (self.clock.at(first), self.clock.at(last));
         let time = last.clone();
         Event { time, message, count: Some(count), first_time: Some(first), last_time: Some(last), ..event }
+    }
+
+    /// The last of so many alerts of its detection that were not written.
+    pub fn left_out(&self, event: Event, count: u64, first: u64, last: u64) -> Event {
+        let repeated = self.repeated(event, count, first, last);
+        let message =
+            format!("{count} alerts of this detection were left out, the last of them: {}", repeated.message);
+        Event { message, ..repeated }
     }
 
     /// The event of what was held already when the daemon began to watch, so many times.
@@ -121,6 +130,11 @@ impl Context {
     pub fn health(&self, health: Health) -> Event {
         let (severity, message) = match health.state {
             HealthState::Heartbeat => (Severity::Info, "the monitor is running".to_owned()),
+            // Whether a target was used in any of them is not known, and hardly ever was one.
+            HealthState::Loss if health.lost.keys().all(|reason| reason == MISSED_RUNS) => {
+                let programs = health.missing.join(", ");
+                (Severity::Medium, format!("the kernel skipped programs since the start: {programs}"))
+            }
             HealthState::Loss => {
                 let lost: u64 = health.lost.values().sum();
                 (Severity::High, format!("{lost} accesses or events were lost"))
@@ -137,6 +151,18 @@ impl Context {
     pub fn canary(&self, missing: Vec<String>, interval: u64) -> Event {
         let state = if missing.is_empty() { HealthState::Recovered } else { HealthState::Blind };
         self.health(Health { state, missing, interval, ..Health::default() })
+    }
+
+    /// The outcome of a check. How bad it is, is the check's to say where something is wrong.
+    pub fn posture(&self, rule: Rule, severity: Severity, posture: Posture) -> Event {
+        let severity = match posture.result {
+            posture::Result::Fail => severity,
+            posture::Result::Warn | posture::Result::Unknown => Severity::Low,
+            posture::Result::Pass | posture::Result::NotApplicable => Severity::Info,
+        };
+        let message = format!("{} {}: {}", posture.result.name(), rule.id, posture.detail);
+        let (rule, posture) = (Some(rule), Some(Box::new(posture)));
+        Event { kind: Kind::Posture, rule, severity, message, posture, ..self.bare() }
     }
 
     /// `id` and `seq` are given when the event is accepted for writing.
@@ -169,16 +195,17 @@ impl Context {
             labels: BTreeMap::new(),
             lifecycle: None,
             health: None,
+            posture: None,
         }
     }
 }
 
-fn outcome(access: &Access, backend: Backend) -> Outcome {
+fn outcome(access: &Access, backend: Option<Backend>) -> Outcome {
     let (status, errno) = match (access.outcome, &access.object, backend) {
         (access::Outcome::Failure(errno), ..) => (Status::Failure, Some(errno)),
         (access::Outcome::Success, ..) => (Status::Success, None),
         // A finished call left something behind, or there would be no event.
-        (access::Outcome::Unknown, Object::File(_) | Object::UnixSocket(_), Backend::Syscall) => {
+        (access::Outcome::Unknown, Object::File(_) | Object::UnixSocket(_), Some(Backend::Syscall)) => {
             (Status::Success, None)
         }
         (access::Outcome::Unknown, ..) => (Status::Unknown, None),

@@ -11,20 +11,31 @@ pub const LINE_MAX: usize = 8192;
 /// The event as JSON with a newline. Too long an event loses, in this order and only as far as needed: its ancestors, the
 /// exact bytes beside replaced text, arguments from the end, what a manifest has many of, and then every other long string is cut.
 pub fn line(event: &mut Event) -> serde_json::Result<Vec<u8>> {
+    line_by(event, serde_json::to_vec)
+}
+
+/// The same in another shape.
+pub fn line_by(
+    event: &mut Event,
+    shape: impl Fn(&Event) -> serde_json::Result<Vec<u8>>,
+) -> serde_json::Result<Vec<u8>> {
     let steps: [fn(&mut Event) -> bool; 7] =
         [drop_ancestors, drop_exact, cut_args, cut_manifest, cut_lists, cut_strings, drop_details];
-    let mut line = serialise(event)?;
+    let mut line = serialise(event, &shape)?;
     for step in steps {
         while line.len() > LINE_MAX && step(event) {
             event.truncated = true;
-            line = serialise(event)?;
+            line = serialise(event, &shape)?;
         }
     }
     Ok(line)
 }
 
-fn serialise(event: &Event) -> serde_json::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(event)?;
+fn serialise(
+    event: &Event,
+    shape: impl Fn(&Event) -> serde_json::Result<Vec<u8>>,
+) -> serde_json::Result<Vec<u8>> {
+    let mut line = shape(event)?;
     line.push(b'\n');
     Ok(line)
 }
@@ -69,6 +80,7 @@ fn cut_manifest(event: &mut Event) -> bool {
 
 fn cut_lists(event: &mut Event) -> bool {
     event.lifecycle.as_mut().is_some_and(|lifecycle| lifecycle.shorten())
+        || event.posture.as_mut().is_some_and(|posture| posture.shorten())
         || event.enrichment_errors.pop().is_some()
 }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+/// The reason of a loss that says how many times the kernel did not run a program.
+pub const MISSED_RUNS: &str = "missed_runs";
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Health {
     pub state: HealthState,
@@ -17,7 +20,7 @@ pub struct Health {
     /// is not known. They are a loss where a process can bring that about, reported once a heartbeat and at the end; elsewhere a counter.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub lost: BTreeMap<String, u64>,
-    /// What is not seen, in a `blind` event.
+    /// What is not seen, in a `blind` event. The programs that the kernel skipped since the start, in a `loss` event with `missed_runs`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// Seconds between heartbeats.

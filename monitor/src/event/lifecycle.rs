@@ -17,12 +17,38 @@ pub enum Lifecycle {
     TargetArmed { class: Class, target: String },
     /// A target went away. Where its name can be watched, it still is.
     TargetLost { class: Class, target: String, why: String },
+    /// What runs on the node names doors that the policy does not: they are watched, too.
+    TargetsFound {
+        targets: Vec<FoundTarget>,
+        /// Found, but too many.
+        left_out: u64,
+        /// What could not be found out, in sentences.
+        notes: Vec<String>,
+    },
     /// The policy was read again, and holds from now on.
-    Reloaded { config_sha256: String, rules: usize, targets: usize },
+    Reloaded {
+        config_sha256: String,
+        rules: usize,
+        targets: usize,
+        /// Rules that allow more than they seem to, in sentences.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        policy_warnings: Vec<String>,
+    },
     /// The policy was read again and is not valid: the old one goes on.
     ReloadFailed {
         /// Each mistake as FILE:LINE:COLUMN and what to write instead.
         error: String,
+    },
+    /// Another file has the path of an executable that rules name, or the file holds something else: what runs it now is expected, unless
+    /// a rule says what it has to hold. An upgrade does this, and so does whoever puts his own there.
+    ExecutableReplaced {
+        /// On the node.
+        path: String,
+        /// What it held, if that was found out in time.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        old_sha256: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        new_sha256: Option<String>,
     },
     /// The last line of a run that ends in order.
     Stopping {
@@ -45,6 +71,9 @@ pub struct Started {
     pub targets_waiting: Vec<WaitingTarget>,
     /// What cannot be seen, in sentences.
     pub coverage_gaps: Vec<String>,
+    /// Rules that allow more than they seem to, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policy_warnings: Vec<String>,
 }
 
 impl Lifecycle {
@@ -57,8 +86,18 @@ impl Lifecycle {
             Self::SnapshotTaken(taken) => taken.shorten(),
             Self::TargetArmed { target, .. } => halve(target),
             Self::TargetLost { target, why, .. } => halve(why) | halve(target),
-            Self::Reloaded { .. } => false,
+            Self::Reloaded { policy_warnings, .. } => {
+                policy_warnings.iter_mut().fold(false, |cut, text| halve(text) | cut)
+                    || policy_warnings.pop().is_some()
+            }
+            Self::TargetsFound { targets, left_out: _, notes } => {
+                let of_targets = targets.iter_mut().flat_map(|found| [&mut found.target, &mut found.from]);
+                of_targets.chain(notes.iter_mut()).fold(false, |cut, text| halve(text) | cut)
+                    || notes.pop().is_some()
+                    || targets.pop().is_some()
+            }
             Self::ReloadFailed { error } => halve(error),
+            Self::ExecutableReplaced { path, .. } => halve(path),
             Self::Stopping { reason, .. } => halve(reason),
         }
     }
@@ -71,7 +110,7 @@ impl Started {
         let waiting =
             self.targets_waiting.iter_mut().flat_map(|target| [&mut target.target, &mut target.why]);
         let armed = self.targets_armed.iter_mut().map(|target| &mut target.target);
-        missing.chain(waiting).chain(armed).chain(&mut self.coverage_gaps)
+        missing.chain(waiting).chain(armed).chain(&mut self.coverage_gaps).chain(&mut self.policy_warnings)
     }
 
     /// Drops one entry of the longest list; says whether there was one.
@@ -81,7 +120,9 @@ impl Started {
         } else if !self.targets_armed.is_empty() {
             self.targets_armed.pop().is_some()
         } else {
-            self.coverage_gaps.pop().is_some() || self.hooks_missing.pop().is_some()
+            self.coverage_gaps.pop().is_some()
+                || self.policy_warnings.pop().is_some()
+                || self.hooks_missing.pop().is_some()
         }
     }
 }
@@ -121,6 +162,15 @@ pub struct ArmedTarget {
     pub class: Class,
     /// Path on the node, or `tcp/PORT`.
     pub target: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FoundTarget {
+    pub class: Class,
+    /// Path on the node, or `tcp/PORT`.
+    pub target: String,
+    /// Process, and the flag or the file that says so.
+    pub from: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

@@ -45,7 +45,11 @@ pub(super) fn access(access: &Access, path: &[u8], verdict: &Verdict) -> String 
     if let (Action::Accept, Object::InetSocket(inet)) = (access.action, &access.object) {
         return format!("{} connected to {what}: {}", inet.src_ip, verdict.detail);
     }
-    format!("{}[{}] {did} {what}: {}", escaped_bytes(exe), actor.pid, verdict.detail)
+    let who = match actor.pid {
+        0 => "a process that is not known".to_owned(),
+        pid => format!("{}[{pid}]", escaped_bytes(exe)),
+    };
+    format!("{who} {did} {what}: {}", verdict.detail)
 }
 
 /// What a manifest holds.

@@ -9,6 +9,7 @@ mod manifest;
 mod message;
 mod node;
 mod object;
+mod posture;
 mod process;
 pub mod schema;
 pub mod text;
@@ -22,12 +23,15 @@ use uuid::Uuid;
 
 pub use self::build::{Context, Facts};
 pub use self::detection::{Attack, Detection, Rule, detections};
-pub use self::fit::{LINE_MAX, line};
-pub use self::health::{Health, HealthState};
-pub use self::lifecycle::{ArmedTarget, Lifecycle, MissingHook, SnapshotTaken, Started, WaitingTarget};
+pub use self::fit::{LINE_MAX, line, line_by};
+pub use self::health::{Health, HealthState, MISSED_RUNS};
+pub use self::lifecycle::{
+    ArmedTarget, FoundTarget, Lifecycle, MissingHook, SnapshotTaken, Started, WaitingTarget,
+};
 pub use self::manifest::{Attention, Manifest, ManifestPod};
 pub(crate) use self::message::pod as described;
 pub use self::object::Target;
+pub use self::posture::{Evidence, Origin, Posture, Result as PostureResult};
 pub use self::process::Process;
 use crate::model::{Action, Severity};
 use crate::verdict::Verdict;
@@ -120,6 +124,8 @@ pub struct Event {
     pub lifecycle: Option<Box<Lifecycle>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health: Option<Health>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub posture: Option<Box<Posture>>,
 }
 
 /// The machine.
@@ -141,8 +147,9 @@ pub struct Node {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Agent {
     pub version: &'static str,
-    /// Which set of hooks runs.
-    pub backend: crate::model::Backend,
+    /// Which set of hooks runs; absent where none does, because only files were looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<crate::model::Backend>,
     /// Hash of the policy file in force, or of the built-in profile.
     pub config_sha256: String,
 }

@@ -23,12 +23,19 @@ pub struct Process {
     pub comm_b64: Option<String>,
     #[serde(flatten)]
     pub exe: Exe,
+    /// SHA-256 of the file it runs, hexadecimal; of a script, that is its interpreter. No rule counts it where `enrichment_errors` say
+    /// that the file was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exe_sha256: Option<String>,
     /// As the process keeps them in its memory; it can change them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub args_b64: Option<Vec<String>>,
     pub args_truncated: bool,
+    /// Another process had control of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub traced: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,9 +151,11 @@ impl Describe<'_> {
             comm,
             comm_b64,
             exe: exe(&actor.exe),
+            exe_sha256: actor.exe_hash.map(|hashed| hashed.digest.to_string()),
             args,
             args_b64,
             args_truncated: actor.args_truncated,
+            traced: actor.traced,
             cwd,
             cwd_b64,
             uid: actor.uid,

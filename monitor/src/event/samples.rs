@@ -1,5 +1,7 @@
 //! One event of each sort, for tests.
 
+mod every;
+
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::*;
@@ -8,10 +10,13 @@ use crate::access::{
 };
 use crate::clock::Clock;
 use crate::config::Severities;
+use crate::hash::{Digest, Hashed};
 use crate::identity::{Container, Pod, Runtime, Source, Whose};
-use crate::model::{Backend, Class};
+use crate::model::{Backend, Class, Group};
 use crate::node::Namespaces;
 use crate::verdict::{self, Reason, Verdict};
+
+pub(crate) use self::every::every;
 
 pub(crate) const HOST: Namespaces = Namespaces { mnt: 4_026_531_841, pid: 4_026_531_836, net: 4_026_531_840 };
 
@@ -28,7 +33,7 @@ pub(crate) fn context() -> Context {
         }),
         agent: Arc::new(Agent {
             version: "0.1.0",
-            backend: Backend::Fentry,
+            backend: Some(Backend::Fentry),
             config_sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855".into(),
         }),
         clock: Clock::booted_at(1_700_000_000_000_000_000),
@@ -76,6 +81,7 @@ pub(crate) fn actor(args: &[&[u8]]) -> Actor {
         args_truncated: false,
         cwd: b"/root".to_vec(),
         traced: false,
+        role: 0,
         uid: 0,
         euid: 0,
         gid: 0,
@@ -93,6 +99,7 @@ pub(crate) fn actor(args: &[&[u8]]) -> Actor {
             ancestor(3900, "sshd", "/usr/sbin/sshd"),
             ancestor(1, "systemd", "/usr/lib/systemd/systemd"),
         ],
+        exe_hash: Some(Hashed { digest: Digest([0xc5; 32]), certain: true }),
     }
 }
 
@@ -207,6 +214,7 @@ pub(crate) fn started(target: &str) -> Started {
         targets_armed: vec![ArmedTarget { class: Class::StaticPodManifest, target }],
         targets_waiting: vec![waiting],
         coverage_gaps: vec!["opens through io_uring".into()],
+        policy_warnings: vec!["rule `a` allows every script and command that /bin/sh is given".into()],
     }
 }
 
@@ -247,8 +255,23 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
     let (class, target) = (Class::RuntimeApi, String::from_utf8_lossy(SOCKET).into_owned());
     let armed = Lifecycle::TargetArmed { class, target: target.clone() };
     let lost = Lifecycle::TargetLost { class, target: target.clone(), why: "no such file".into() };
-    let reloaded = Lifecycle::Reloaded { config_sha256: "0f".repeat(32), rules: 2, targets: 24 };
+    let (config_sha256, policy_warnings) = ("0f".repeat(32), vec!["rule `a` allows every script".into()]);
+    let reloaded = Lifecycle::Reloaded { config_sha256, rules: 2, targets: 24, policy_warnings };
+    let found = Lifecycle::TargetsFound {
+        targets: vec![FoundTarget {
+            class: Class::StaticPodManifest,
+            target: "/srv/pods".into(),
+            from: "kubelet[812], staticPodPath in /var/lib/kubelet/config.yaml".into(),
+        }],
+        left_out: 0,
+        notes: vec!["etcd[900]: /etc/etcd.conf is not read: it is no UTF-8".into()],
+    };
     let reload_failed = Lifecycle::ReloadFailed { error: "policy.yaml:2:1: unknown key".into() };
+    let replaced = Lifecycle::ExecutableReplaced {
+        path: "/usr/bin/kubelet".into(),
+        old_sha256: Some("0f".repeat(32)),
+        new_sha256: Some("f0".repeat(32)),
+    };
     let taken = SnapshotTaken {
         processes: 211,
         unreadable: 1,
@@ -282,6 +305,7 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
         ("lifecycle.target_lost", life(lost, "a target is gone")),
         ("lifecycle.reloaded", life(reloaded, "the policy was read again")),
         ("lifecycle.reload_failed", life(reload_failed, "the policy is not valid")),
+        ("lifecycle.executable_replaced", life(replaced, "an allowed executable was replaced")),
         (
             "lifecycle.stopping",
             life(Lifecycle::Stopping { reason: "SIGTERM".into(), alerts: 3 }, "stopping: SIGTERM"),
@@ -290,6 +314,7 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
         ("health.loss", context.health(loss())),
         ("snapshot", context.held(manifest(Action::Write, false, true), 2)),
         ("lifecycle.snapshot_taken", life(Lifecycle::SnapshotTaken(taken), "looked back at 211 processes")),
+        ("lifecycle.targets_found", life(found, "one more target")),
     ];
     for ((_, event), seq) in events.iter_mut().zip(1..) {
         event.seq = seq;
@@ -303,7 +328,48 @@ pub(crate) fn all() -> Vec<(&'static str, Event)> {
     let id = Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | (events.len() as u128 + 1));
     let time = context.clock.at(100 * SECOND);
     events.push(("manifest", Event { seq: events.len() as u64 + 1, id, time, ..summary }));
+    let results = [
+        ("posture.fail", PostureResult::Fail),
+        ("posture.pass", PostureResult::Pass),
+        ("posture.unknown", PostureResult::Unknown),
+    ];
+    for (name, result) in results {
+        let check = crate::posture::checks::ALL[0];
+        let mut context = context.clone();
+        Arc::make_mut(&mut context.agent).backend = None;
+        let event = context.posture(check.rule, check.severity, posture(result));
+        let seq = events.len() as u64 + 1;
+        let id = Uuid::from_u128(0x0191_0000_0000_7000_8000_0000_0000_0000 | u128::from(seq));
+        events.push((name, Event { seq, id, time: context.clock.at(100 * SECOND), ..event }));
+    }
     events
+}
+
+/// The outcome of the first check.
+pub(crate) fn posture(result: PostureResult) -> Posture {
+    let check = crate::posture::checks::ALL[0];
+    let evidence = |origin, key: &str, value: &str| Evidence {
+        result,
+        origin,
+        process: Some("kubelet[812]".into()),
+        file: None,
+        file_b64: None,
+        key: key.into(),
+        value: Some(value.into()),
+    };
+    let drop_in = evidence(Origin::DropIn, "authentication.anonymous.enabled", "true");
+    Posture {
+        result,
+        class: check.class,
+        detail: "callers without a name are taken for system:anonymous".into(),
+        evidence: vec![
+            evidence(Origin::Flag, "--anonymous-auth", "true"),
+            drop_in.at(b"/etc/kubernetes/kubelet.conf.d/10-a\xff.conf"),
+        ],
+        omitted: 1,
+        mitigation: check.mitigation,
+        cis: check.cis,
+    }
 }
 
 /// What a manifest holds, with this text wherever its author can choose one.

@@ -77,6 +77,8 @@ fn a_misspelt_property_is_found_at_any_depth_and_a_later_one_is_no_error() {
         "/health",
         "/manifest",
         "/manifest/pods/0",
+        "/posture",
+        "/posture/evidence/0",
     ];
     for place in places {
         let mut event = events.iter().find(|event| event.pointer(place).is_some()).unwrap().clone();
@@ -193,6 +195,21 @@ proptest! {
     }
 
     #[test]
+    fn what_a_check_found_fits_too(text in ".{0,3000}", count in 0..40usize) {
+        let mut posture = samples::posture(PostureResult::Fail);
+        let evidence = Evidence { value: Some(text.clone()), ..posture.evidence[0].clone() }.at(text.as_bytes());
+        (posture.evidence, posture.detail) = (vec![evidence; count], text);
+        let check = crate::posture::checks::ALL[0];
+        let line = line(&mut context().posture(check.rule, check.severity, posture)).unwrap();
+        prop_assert!(line.len() <= LINE_MAX, "{} bytes", line.len());
+        let event: Value = serde_json::from_slice(&line).unwrap();
+        let posture = &event["posture"];
+        let left = posture["evidence"].as_array().unwrap().len();
+        prop_assert_eq!(left as u64 + posture["omitted"].as_u64().unwrap_or_default(), count as u64 + 1);
+        prop_assert_eq!(&posture["result"], "fail");
+    }
+
+    #[test]
     fn what_a_manifest_holds_fits_too(text in ".{0,300}", count in 0..20usize) {
         let alert = hostile(text.as_bytes());
         let mut manifest = samples::manifest(&text);
@@ -221,6 +238,12 @@ proptest! {
             Lifecycle::Started(started),
             Lifecycle::TargetLost { class, target, why },
             Lifecycle::ReloadFailed { error: text.clone() },
+            Lifecycle::Reloaded {
+                config_sha256: String::new(),
+                rules: 1,
+                targets: 1,
+                policy_warnings: vec![text.clone(); count],
+            },
             Lifecycle::Stopping { reason, alerts: 0 },
         ] {
             let line = line(&mut context().lifecycle(lifecycle, Severity::Info, text.clone())).unwrap();

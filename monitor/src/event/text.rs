@@ -93,6 +93,19 @@ mod tests {
         assert_eq!(harmless(&escaped(hostile)), escaped(hostile));
     }
 
+    /// C0, DEL and C1, which terminals take as commands, and all that turns the reading direction.
+    #[test]
+    fn every_control_and_every_direction_mark_is_spelled_out() {
+        let controls = ('\0'..='\u{1f}').chain('\u{7f}'..='\u{9f}').filter(|char| !"\n\t".contains(*char));
+        let directions =
+            "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        for char in controls.chain(directions.chars()) {
+            let spelled = format!("a\\u{{{:x}}}b", u32::from(char));
+            assert_eq!(escaped(&format!("a{char}b")), spelled);
+            assert_eq!(harmless(&format!("a{char}b")), spelled);
+        }
+    }
+
     #[test]
     fn what_cannot_be_seen_is_spelled_out_and_writing_is_not() {
         for char in

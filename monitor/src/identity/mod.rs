@@ -225,9 +225,12 @@ fn bare(named: &Named) -> Container {
     Container { id: named.id.clone(), runtime: named.runtime, name: None, image: None, sandbox_id: None }
 }
 
+/// How it is told that a cgroup has a name it should not have.
+pub(crate) const MISPLACED: &str = "the cgroup has the name of container ";
+
 /// Nothing is said of the container: it is another.
 fn misplaced(named: &Named) -> Whose {
-    let why = format!("the cgroup has the name of container {}, which its runtime put elsewhere", named.id);
+    let why = format!("{MISPLACED}{}, which its runtime put elsewhere", named.id);
     Whose { errors: vec![why], ..Whose::default() }
 }
 

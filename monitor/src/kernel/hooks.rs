@@ -227,6 +227,7 @@ const ACTOR: &[Field] = &[
     Field::FileDentry,
     Field::InodeSb,
     Field::InodeIno,
+    Field::InodeGeneration,
     Field::InodeNlink,
     Field::SbDev,
     Field::DentryParent,

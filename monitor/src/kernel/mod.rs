@@ -3,18 +3,20 @@
 mod attach;
 mod backend;
 mod doers;
+mod freeze;
 mod hooks;
 pub mod listen;
 mod load;
 mod log;
 mod object;
 mod preempt;
+mod repair;
 mod repeats;
 mod stats;
 mod table;
 
 pub use backend::{Attached, Candidate, HookReport, HookState};
 pub use doers::Kinds;
-pub use object::{Kernel, LoadError};
+pub use object::{DEFAULT_WINDOW, Kernel, LoadError};
 pub use stats::Counters;
 pub use table::{Desired, TableError};

@@ -1,18 +1,20 @@
 //! Loading the embedded object: offsets in, maps and programs out, hooks attached.
 
 use std::io;
+use std::time::Duration;
 
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, ProgramType, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf as AttachableBtf, Ebpf, EbpfError, EbpfLoader, Endianness, include_bytes_aligned};
 use monitor_abi::probe::{News, Own, Probe};
-use monitor_abi::repeat::{Repeat, RepeatKey};
+use monitor_abi::repeat::{Repeat, RepeatKey, WINDOW};
 use thiserror::Error;
 
 use super::attach::describe;
 use super::backend::{self, Attached};
 use super::doers::{Doers, Kinds};
+use super::freeze::freeze;
 use super::hooks;
 use super::listen::Listener;
 use super::log::{self, Log};
@@ -24,6 +26,7 @@ use crate::btf::{Btf, BtfError, Types};
 use crate::coverage::View;
 use crate::model::Backend;
 use crate::node::Identity;
+use crate::privileges;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bypassd.bpf.o"));
 
@@ -36,19 +39,22 @@ pub enum LoadError {
     Stub,
     #[error("{0}")]
     Btf(#[from] BtfError),
-    #[error("cannot load the kernel programs' maps: {0}; run as root, or with CAP_BPF and CAP_PERFMON")]
+    #[error("cannot load the kernel programs' maps: {0}{hint}", hint = privileges::hint())]
     Object(#[source] Box<EbpfError>),
-    #[error("no backend attaches on this kernel: {0}")]
+    #[error("no backend attaches on this kernel: {0}{hint}", hint = privileges::hint())]
     NoBackend(String),
     #[error("the kernel programs have no {0}; the binary is damaged, build it again")]
     Missing(&'static str),
     #[error("map {name}: {source}")]
     Map { name: &'static str, source: MapError },
-    #[error("program announce: {}", describe(.0))]
+    #[error("program announce: {why}{hint}", why = describe(.0), hint = privileges::hint())]
     Announce(#[source] ProgramError),
     #[error("cannot read the ring buffer: {0}")]
     Ring(#[source] io::Error),
 }
+
+/// What a process repeats within this time is counted, if nothing else is asked for.
+pub const DEFAULT_WINDOW: Duration = Duration::from_nanos(WINDOW);
 
 /// Loaded programs and maps. Dropping it detaches every hook.
 pub struct Kernel {
@@ -72,6 +78,11 @@ pub fn is_stub() -> bool {
 impl Kernel {
     /// Loads the object and attaches the best backend, or the wanted one.
     pub fn load(wanted: Option<Backend>) -> Result<Self, LoadError> {
+        Self::load_with(wanted, DEFAULT_WINDOW)
+    }
+
+    /// The same, counting what is repeated within another time.
+    pub fn load_with(wanted: Option<Backend>, window: Duration) -> Result<Self, LoadError> {
         if is_stub() {
             return Err(LoadError::Stub);
         }
@@ -90,8 +101,11 @@ impl Kernel {
         // Without the type of the current task there is nothing that a sealed kernel tells of it, so loading is left to fail.
         let sealed = u8::from(typed_task != 0 && !has_helper(BpfHelper::BPF_FUNC_probe_read_kernel));
         loader.override_global("SEALED", &sealed, true);
+        let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        loader.override_global("REPEAT_WINDOW", &window, true);
         log::choose_level(&mut loader);
         let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
+        freeze(&ebpf);
         tracing::debug!("loaded the maps");
         let log = Log::new(&mut ebpf);
         let probe = array(&mut ebpf, "PROBE")?;
@@ -181,6 +195,11 @@ impl Kernel {
     /// Stops counting one.
     pub fn forget(&mut self, key: &RepeatKey) {
         self.repeats.forget(key);
+    }
+
+    /// The tables in which someone else changed what was entered. They are as they were again.
+    pub fn repair(&mut self) -> Result<Vec<&'static str>, TableError> {
+        self.table.repair()
     }
 
     /// What changed on the node, as far as the kernel side noticed.

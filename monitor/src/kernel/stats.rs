@@ -5,6 +5,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _};
 
 use aya::Ebpf;
 use aya::maps::PerCpuArray;
+use aya::programs::Program;
 use monitor_abi::counters::Counter;
 
 use super::object::LoadError;
@@ -12,7 +13,8 @@ use super::object::LoadError;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     values: Vec<(Counter, u64)>,
-    missed_runs: u64,
+    /// By program; those without any are left out.
+    missed_runs: Vec<(String, u64)>,
 }
 
 impl Counters {
@@ -32,8 +34,8 @@ impl Counters {
     }
 
     #[cfg(test)]
-    pub(crate) fn of_missed(runs: u64) -> Self {
-        Self { values: Vec::new(), missed_runs: runs }
+    pub(crate) fn of_missed(program: &str, runs: u64) -> Self {
+        Self { values: Vec::new(), missed_runs: vec![(program.to_owned(), runs)] }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Counter, u64)> + '_ {
@@ -43,7 +45,11 @@ impl Counters {
     /// Times the kernel did not run one of the programs, because a run of the same program on that CPU was interrupted by
     /// what would have started it. Whether a watched object was used is not known.
     pub fn missed_runs(&self) -> u64 {
-        self.missed_runs
+        self.missed_runs.iter().map(|(_, runs)| runs).sum()
+    }
+
+    pub fn missed_by_program(&self) -> &[(String, u64)] {
+        &self.missed_runs
     }
 
     /// Accesses that matched and never reached the daemon, by reason.
@@ -54,12 +60,13 @@ impl Counters {
 
 /// From /proc/self/fdinfo, where kernels since 5.12 say it.
 /// <https://elixir.bootlin.com/linux/v6.12/source/kernel/bpf/syscall.c#L2337>
-fn missed_runs(ebpf: &Ebpf) -> u64 {
-    let loaded = ebpf.programs().filter_map(|(_, program)| program.fd().ok());
-    loaded
-        .filter_map(|fd| fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok())
-        .filter_map(|info| missed(&info))
-        .sum()
+fn missed_runs(ebpf: &Ebpf) -> Vec<(String, u64)> {
+    let of = |program: &Program| {
+        let fd = program.fd().ok()?;
+        missed(&fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd())).ok()?)
+    };
+    let all = ebpf.programs().filter_map(|(name, program)| Some((name.to_owned(), of(program)?)));
+    all.filter(|(_, runs)| *runs > 0).collect()
 }
 
 fn missed(fdinfo: &str) -> Option<u64> {

@@ -37,16 +37,16 @@ pub enum TableError {
 }
 
 pub struct Table {
-    gate: Array<MapData, Gate>,
-    objects: HashMap<MapData, ObjectKey, Watch>,
-    names: HashMap<MapData, NameKey, u32>,
-    ports: HashMap<MapData, u32, Watch>,
-    ancestors: HashMap<MapData, ObjectKey, u32>,
-    executables: HashMap<MapData, ObjectKey, u8>,
+    pub(super) gate: Array<MapData, Gate>,
+    pub(super) objects: HashMap<MapData, ObjectKey, Watch>,
+    pub(super) names: HashMap<MapData, NameKey, u32>,
+    pub(super) ports: HashMap<MapData, u32, Watch>,
+    pub(super) ancestors: HashMap<MapData, ObjectKey, u32>,
+    pub(super) executables: HashMap<MapData, ObjectKey, u8>,
     news: Array<MapData, News>,
     news_seen: Array<MapData, News>,
-    current: Desired,
-    current_executables: Executables,
+    pub(super) current: Desired,
+    pub(super) current_executables: Executables,
 }
 
 impl Table {
@@ -108,9 +108,11 @@ impl Table {
     }
 }
 
-fn set_filter(gate: &mut Array<MapData, Gate>, desired: &Desired) -> Result<(), TableError> {
+/// Whether it was another one.
+pub(super) fn set_filter(gate: &mut Array<MapData, Gate>, desired: &Desired) -> Result<bool, TableError> {
     let failed = |source| TableError::Map { name: "GATE", source };
     let mut value = gate.get(&0, 0).map_err(failed)?;
+    let (filter, devices) = (value.filter, value.devices);
     value.filter.fill(0);
     value.devices = 0;
     for (key, watch) in &desired.objects {
@@ -120,7 +122,8 @@ fn set_filter(gate: &mut Array<MapData, Gate>, desired: &Desired) -> Result<(), 
             value.devices |= device_bit(key.dev);
         }
     }
-    gate.set(0, value, 0).map_err(failed)
+    gate.set(0, value, 0).map_err(failed)?;
+    Ok((filter, devices) != (value.filter, value.devices))
 }
 
 fn fits(what: &'static str, limit: u32, wanted: usize) -> Result<(), TableError> {

@@ -42,7 +42,7 @@ impl Doors {
     }
 
     /// The classes that a host path leads to: it is above a door, is one, or lies in one.
-    fn reached(&self, path: &Path) -> impl Iterator<Item = Class> {
+    pub(crate) fn reached(&self, path: &Path) -> impl Iterator<Item = Class> {
         let path = plain(path);
         self.0.iter().filter(move |door| door.is_reached(&path)).map(|door| door.class)
     }

@@ -3,11 +3,13 @@
 //! The file is anybody's: it may be no file, larger than memory, a bomb, or full of secrets. It is read without following links
 //! and without waiting, up to a size, and of its text only what describes pods is ever kept.
 
+mod command;
 mod judge;
 mod parse;
 mod pod;
 mod read;
 
+pub(crate) use self::command::{Command, commands};
 pub use self::judge::Doors;
 pub(crate) use self::read::Fingerprint;
 

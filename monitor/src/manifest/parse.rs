@@ -11,8 +11,11 @@ use serde_saphyr::{Error, alias_limits, budget, options};
 const TEXT_MAX: usize = 4096;
 
 /// The keys whose values are kept.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 23] = [
+    "args",
+    "command",
     "containers",
+    "env",
     "ephemeralContainers",
     "hostNetwork",
     "hostPID",
@@ -27,7 +30,10 @@ const KEYS: [&str; 17] = [
     "path",
     "privileged",
     "securityContext",
+    "serviceAccount",
+    "serviceAccountName",
     "spec",
+    "value",
     "volumes",
 ];
 

@@ -14,13 +14,18 @@ pub(super) fn pods(documents: &[Node]) -> Vec<ManifestPod> {
 }
 
 fn collect(document: &Node, found: &mut Vec<ManifestPod>) {
+    each(document, &mut |node| found.push(pod(node)));
+}
+
+/// Every pod of a document.
+pub(super) fn each<'a>(document: &'a Node, tell: &mut dyn FnMut(&'a Node)) {
     if let Some(items) = document.at(&["items"]) {
-        return items.list().iter().for_each(|item| collect(item, found));
+        return items.list().iter().for_each(|item| each(item, tell));
     }
     let kind = document.at(&["kind"]).and_then(Node::text);
     let has_containers = document.at(&["spec", "containers"]).is_some();
     if kind == Some("Pod") || kind.is_none() && has_containers {
-        found.push(pod(document));
+        tell(document);
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
 
 use crate::node::Root;
-use crate::node::root::magic_link;
+use crate::node::root::{magic_link, unnoticed};
 
 /// Far more than any manifest has. The kubelet takes ten times as much.
 pub(super) const SIZE_MAX: u64 = 1 << 20;
@@ -69,8 +69,8 @@ impl Content {
     pub(super) fn read(&self) -> Result<Vec<u8>, String> {
         let failed = |error: std::io::Error| format!("it cannot be read: {error}");
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let fd =
-            openat(CWD, magic_link(&self.0), flags, Mode::empty()).map_err(|error| failed(error.into()))?;
+        let open = |flags| openat(CWD, magic_link(&self.0), flags, Mode::empty());
+        let fd = unnoticed(flags, open).map_err(failed)?;
         let mut bytes = Vec::new();
         File::from(fd).take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > SIZE_MAX {

@@ -8,6 +8,10 @@ pub struct Namespaces {
     pub net: u32,
 }
 
+/// The first process id namespace, on every kernel.
+/// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/proc_ns.h>
+pub const FIRST_PID_NS: u32 = 0xeffffffc;
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// In the initial process id namespace.

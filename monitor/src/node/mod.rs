@@ -3,12 +3,14 @@
 mod addresses;
 pub mod executables;
 mod identity;
+mod lives;
 mod mounts;
 mod named;
 pub mod root;
 
 pub use addresses::addresses;
-pub use identity::{Identity, Namespaces};
-pub use mounts::Mounts;
+pub use identity::{FIRST_PID_NS, Identity, Namespaces};
+pub use lives::{Fates, Lives};
+pub use mounts::{Mounts, mount_of, of_id};
 pub use named::{FileId, file_id, socket_at};
 pub use root::Root;

@@ -23,6 +23,8 @@ struct Mount {
     /// The directory of the file system that is mounted.
     root: PathBuf,
     point: PathBuf,
+    /// Nothing can be written through it.
+    read_only: bool,
 }
 
 impl Mounts {
@@ -74,6 +76,15 @@ impl Mounts {
         Some((mount.dev, inside))
     }
 
+    /// What of these mounts the node has a place for: where it is here, where it is there, and whether it can only be read.
+    pub fn seen_by(&self, node: &Self) -> Vec<(PathBuf, PathBuf, bool)> {
+        let on_node = |mount: &Mount| {
+            let there = node.on_node(mount.dev, &mount.root)?;
+            Some((mount.point.clone(), there, mount.read_only))
+        };
+        self.list.iter().filter_map(on_node).collect()
+    }
+
     /// Files that a network namespace is mounted on, and that keep it.
     pub fn held_namespaces(&self) -> impl Iterator<Item = &Path> {
         let held = self.list.iter().filter(|mount| mount.root.as_os_str().as_bytes().starts_with(b"net:["));
@@ -90,6 +101,22 @@ fn depth(path: &Path) -> usize {
     path.components().count()
 }
 
+/// The device of a mount, in the kernel's own encoding, and the type of its file system.
+pub fn mount_of(mountinfo: &Path, id: u64) -> Option<(u32, Vec<u8>)> {
+    let mut text = Vec::new();
+    File::open(mountinfo).ok()?.take(SIZE_MAX).read_to_end(&mut text).ok()?;
+    of_id(&text, id)
+}
+
+/// The same of the text of a list.
+pub fn of_id(text: &[u8], id: u64) -> Option<(u32, Vec<u8>)> {
+    let number = format!("{id} ").into_bytes();
+    let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(&number))?;
+    // After optional fields a hyphen begins what is of the file system.
+    let fstype = line.split(|byte| *byte == b' ').skip_while(|field| *field != b"-").nth(1)?;
+    Some((mount(line)?.dev, fstype.to_vec()))
+}
+
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime …`
 fn mount(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
@@ -101,7 +128,9 @@ fn mount(line: &[u8]) -> Option<Mount> {
         return None;
     }
     let (root, point) = (path(fields.next()?), path(fields.next()?));
-    Some(Mount { id, dev: major << 20 | minor, root, point })
+    let read_only =
+        fields.next().is_some_and(|options| options.split(|byte| *byte == b',').any(|one| one == b"ro"));
+    Some(Mount { id, dev: major << 20 | minor, root, point, read_only })
 }
 
 /// Blanks, tabs, newlines and backslashes are written as three octal digits.
@@ -138,6 +167,17 @@ mod tests {
         23 22 0:21 / /run rw - tmpfs tmpfs rw\n\
         24 22 8:1 /etc/kubernetes/manifests /pods/x/host rw - ext4 /dev/sda1 rw\n\
         25 22 0:30 /@ /data\\040disk rw - btrfs /dev/sdb rw\nnot a mount\n";
+
+    #[test]
+    fn a_mount_is_found_by_its_number() {
+        assert_eq!(of_id(TEXT, 22), Some((8 << 20 | 1, b"ext4".to_vec())));
+        assert_eq!(of_id(TEXT, 25), Some((30, b"btrfs".to_vec())));
+        for id in [2, 26, 0] {
+            assert_eq!(of_id(TEXT, id), None);
+        }
+        assert_eq!(of_id(b"7 1 8:1 / / rw", 7), None);
+        assert_eq!(of_id(b"7 1", 7), None);
+    }
 
     #[test]
     fn paths_inside_a_file_system_are_found_on_the_node() {
@@ -180,6 +220,15 @@ mod tests {
         let text = b"30 23 0:4 net:[4026532000] /run/netns/a rw - nsfs nsfs rw\n31 23 0:4 mnt:[5] /run/b rw - nsfs nsfs rw\n";
         let mounts = Mounts::parse(text);
         assert_eq!(mounts.held_namespaces().collect::<Vec<_>>(), [Path::new("/run/netns/a")]);
+    }
+
+    #[test]
+    fn what_another_namespace_has_is_found_on_the_node() {
+        let other = b"90 80 0:99 / / rw - overlay overlay rw\n91 90 8:1 /etc/kubernetes/pki /keys ro,relatime - ext4 /dev/sda1 rw\n\
+            92 90 0:21 /containerd /c rw - tmpfs tmpfs rw\n";
+        let seen = Mounts::parse(other).seen_by(&Mounts::parse(TEXT));
+        let of = |here: &str, there: &str, read_only| (PathBuf::from(here), PathBuf::from(there), read_only);
+        assert_eq!(seen, [of("/keys", "/etc/kubernetes/pki", true), of("/c", "/run/containerd", false)]);
     }
 
     #[test]

@@ -1,63 +1,93 @@
 //! One record after the other: decode, enrich, decide, emit.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::canary::Canary;
 use super::health::{HEARTBEAT, Health};
 use super::held::Held;
-use super::manifests::{self, Manifests};
+use super::limits::Limits;
+use super::manifests::Manifests;
 use super::reload::Reloads;
 use super::repeats::{Due, Repeats};
+use super::running::Lookout;
 use super::since::{self, Since};
-use crate::access::Access;
+use super::unhashed;
+use super::upgrades::Upgrades;
+use crate::access::TargetId;
 use crate::clock::Clock;
 use crate::config::Rule;
-use crate::decide::ExeTable;
+use crate::decide::{Change, ExeTable};
 use crate::decode::{Record, decode};
 use crate::emit::{EmitCounters, Emitter};
-use crate::event::{Context, Event, Facts, Lifecycle, SnapshotTaken};
+use crate::event::{Context, Lifecycle, SnapshotTaken};
+use crate::exe_hash::Hashes;
 use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
-use crate::model::{Class, Severity};
+use crate::model::Severity;
+use crate::node::Lives;
+use crate::running::{Known, News, Running};
 use crate::snapshot::{self, Holder, Snapshot, Wanted};
+use crate::status::systemd::Watchdog;
+use crate::status::{Status, Tally};
 use crate::told::Teller;
-use crate::verdict::Verdict;
 use crate::watch::Keeper;
 
 /// What a handler is made of.
 pub struct Parts {
     pub kernel: Kernel,
     pub keeper: Keeper,
+    pub known: Known,
+    pub lookout: Lookout,
     pub rules: Vec<Rule>,
     pub exes: ExeTable,
+    pub lives: Lives,
     pub identities: Identities,
     pub context: Context,
     pub emitter: Emitter,
     pub teller: Teller,
     pub reloads: Reloads,
+    pub hashes: Hashes,
     pub show_allowed: bool,
+    pub repeat_window: Duration,
+    pub alerts_per_minute: Option<u32>,
 }
 
 pub struct Handler {
     pub(super) kernel: Kernel,
     pub(super) keeper: Keeper,
+    /// The policy's targets, and those that what runs here names.
+    pub(super) known: Known,
+    pub(super) lookout: Lookout,
     pub(super) rules: Vec<Rule>,
     pub(super) exes: ExeTable,
     pub(super) exes_seen: Instant,
+    /// Something happened to one of them since.
+    pub(super) exes_changed: bool,
+    pub(super) lives: Lives,
+    pub(super) upgrades: Upgrades,
     pub(super) identities: Identities,
     pub(super) addresses: Vec<IpAddr>,
+    /// When they may be looked at again for an address that is not among them.
+    pub(super) addresses_due: Instant,
     pub(super) context: Context,
     pub(super) emitter: Emitter,
-    show_allowed: bool,
+    pub(super) show_allowed: bool,
+    pub(super) unhashed: unhashed::Queue,
     pub(super) health: Health,
     pub(super) held: Held,
     pub(super) manifests: Manifests,
     pub(super) teller: Teller,
     pub(super) reloads: Reloads,
     pub(super) repeats: Repeats,
-    canary: Canary,
+    pub(super) limits: Limits,
+    pub(super) canary: Canary,
+    watchdog: Watchdog,
+    /// Where others read how the daemon is, if they may.
+    pub(super) status: Option<Status>,
+    pub(super) tally: Tally,
     pub(super) alerts: u64,
     pub(super) since: Since,
     /// Violations that lasted since before the start.
@@ -69,46 +99,74 @@ impl Handler {
         let Parts {
             kernel,
             keeper,
+            known,
+            lookout,
             rules,
             exes,
+            lives,
             identities,
             context,
             emitter,
             teller,
             reloads,
+            hashes,
             show_allowed,
+            repeat_window,
+            alerts_per_minute,
         } = parts;
         let mut handler = Self {
             kernel,
             keeper,
+            known,
+            lookout,
             rules,
             exes,
             exes_seen: Instant::now(),
+            exes_changed: false,
+            lives,
+            upgrades: Upgrades::default(),
             identities,
             addresses: Vec::new(),
+            addresses_due: Instant::now(),
             context,
             emitter,
             show_allowed,
+            unhashed: unhashed::Queue::new(hashes),
             health: Health::default(),
             held: Held::default(),
             manifests: Manifests::default(),
             teller,
             reloads,
-            repeats: Repeats::default(),
+            repeats: Repeats::new(repeat_window),
+            limits: Limits::new(alerts_per_minute),
             canary: Canary::default(),
+            watchdog: Watchdog::default(),
+            status: None,
+            tally: Tally::default(),
             alerts: 0,
             since: Since::default(),
             before: 0,
         };
         handler.look_at_addresses();
         handler.guard();
+        // As they were found before anything was armed.
+        let found: Vec<_> = handler.exes.paths().map(|path| (path.to_owned(), Change::New)).collect();
+        handler.read_executables(found);
         handler
+    }
+
+    /// Tells what was found before the start.
+    pub fn found_first(&mut self, news: News, running: Running) {
+        self.tell_found(news, running.notes);
     }
 
     pub(super) fn record(&mut self, record: &[u8]) {
         match decode(record) {
             Ok(Record::Access(mut decoded)) => {
                 self.name(&mut decoded);
+                // While its container is there: it may be gone when what has to wait is told.
+                let _remembered =
+                    self.identities.of(self.keeper.root(), &decoded.access.actor, self.context.namespaces);
                 self.since.seen(&decoded.access);
                 self.held.opened(&decoded.access);
                 self.teller.opened(&decoded.access);
@@ -157,10 +215,37 @@ impl Handler {
         }
     }
 
+    /// Reports all that waits, and what was counted until now.
+    pub(super) async fn settle(&mut self) {
+        self.hear();
+        // Too much may wait for more to be read.
+        self.tell(true);
+        self.hear();
+        self.tell(true);
+        self.release(true);
+        self.tell_all().await;
+        self.report_repeats(true);
+    }
+
     /// Looks at who holds a door already.
     pub(super) fn look_back(&mut self) {
-        let wanted = Wanted::new(&self.keeper, &self.exes, self.context.namespaces);
-        self.since = Since::begin(wanted);
+        self.since = self.begin_to_look(self.wanted());
+    }
+
+    /// The same for doors that another policy added, after a look that is under way.
+    pub(super) fn look_back_at(&mut self, targets: HashSet<TargetId>) {
+        self.since.later(targets);
+        if let Some(targets) = self.since.next() {
+            self.since = self.begin_to_look(self.wanted().of(&targets));
+        }
+    }
+
+    fn begin_to_look(&self, wanted: Wanted) -> Since {
+        Since::begin(wanted, self.unhashed.reader(), self.jobs())
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::new(&self.keeper, &self.exes, self.context.namespaces)
     }
 
     /// Reports who held a door before the daemon began to watch.
@@ -182,28 +267,12 @@ impl Handler {
                 self.emitter.emit(self.context.held(event, count));
             }
         }
-        self.before = taken.violations;
-        self.since = Since::default();
+        self.before += taken.violations;
+        let later = self.since.end();
         let message = since::message(&taken);
         self.emit_lifecycle(Lifecycle::SnapshotTaken(taken), Severity::Info, message);
         memory::trim();
-    }
-
-    pub(super) fn emit(&mut self, class: Class, access: &Access, facts: Facts, verdict: Verdict) {
-        if verdict.is_violation() {
-            self.alerts += 1;
-        } else if !self.show_allowed {
-            return;
-        }
-        let manifest = manifests::changed(class, access, &facts.path);
-        let event = self.context.access(class, access, facts, verdict);
-        self.repeats.note(access, &event);
-        let Some(path) = manifest else {
-            self.emitter.emit(event);
-            return;
-        };
-        let id = self.emitter.emit(event.clone());
-        self.manifests.written(path, Event { id, ..event });
+        self.look_back_at(later);
     }
 
     pub(super) fn emit_lifecycle(&mut self, lifecycle: Lifecycle, severity: Severity, message: String) {
@@ -221,6 +290,8 @@ impl Handler {
 
     pub(super) fn check_health(&mut self, last: bool) {
         self.kernel.flush_log();
+        self.report_left_out(last);
+        self.tell_upgrades(last);
         if let Some(missing) = self.canary.due(&mut self.kernel) {
             self.emitter.emit(self.context.canary(missing, HEARTBEAT.as_secs()));
         }
@@ -233,10 +304,13 @@ impl Handler {
         self.health.overflows = self.teller.overflows;
         self.health.brief_mounts = self.teller.brief_mounts;
         self.health.manifests = self.manifests.unread;
-        let due = self.health.due(kernel.ok().as_ref(), self.emitter.counters(), self.alerts, last);
+        let kernel = kernel.ok();
+        let due = self.health.due(kernel.as_ref(), self.emitter.counters(), self.alerts, last);
         for health in due {
             self.emitter.emit(self.context.health(health));
         }
+        self.watchdog.alive();
+        self.report_status(kernel.as_ref());
     }
 
     pub(super) fn finish(self) -> EmitCounters {

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::emit::EmitCounters;
-use crate::event::{self, HealthState};
+use crate::event::{self, HealthState, MISSED_RUNS};
 use crate::kernel::Counters;
 
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(60);
-
-/// Times the kernel did not run a program.
-const MISSED_RUNS: &str = "missed_runs";
 
 #[derive(Debug)]
 pub(super) struct Health {
@@ -79,13 +76,18 @@ impl Health {
             .map(|(state, lost)| event::Health {
                 state,
                 counters: self.counters(kernel, emitted, alerts, &losses),
+                missing: if lost.contains_key(MISSED_RUNS) { skipped(kernel) } else { Vec::new() },
                 lost,
-                missing: Vec::new(),
                 interval: HEARTBEAT.as_secs(),
             })
             .collect();
         self.reported = losses;
         due
+    }
+
+    /// What was lost since the start, by reason.
+    pub(super) fn lost(&self) -> &BTreeMap<String, u64> {
+        &self.reported
     }
 
     /// Totals by reason. A counter that cannot be read keeps its last value.
@@ -126,6 +128,12 @@ impl Health {
     }
 }
 
+/// What the kernel skipped since the start, by program.
+fn skipped(kernel: Option<&Counters>) -> Vec<String> {
+    let programs = kernel.map(Counters::missed_by_program).unwrap_or_default();
+    programs.iter().map(|(program, runs)| format!("{program}: {runs} runs")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,12 +153,13 @@ mod tests {
 
     #[test]
     fn skipped_programs_are_reported_at_the_end() {
-        let kernel = Counters::of_missed(5);
+        let kernel = Counters::of_missed("file_open_fentry", 5);
         assert!(Health::default().due(Some(&kernel), EmitCounters::default(), 0, true).is_empty());
         let mut health = Health { preemptible: true, ..Health::default() };
         assert!(health.due(Some(&kernel), EmitCounters::default(), 0, false).is_empty());
         let due = health.due(Some(&kernel), EmitCounters::default(), 0, true);
         assert_eq!(due[0].lost, BTreeMap::from([("missed_runs".to_owned(), 5)]));
+        assert_eq!(due[0].missing, ["file_open_fentry: 5 runs"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::doors::{is_at, is_door};
 use super::handler::Handler;
+use super::look::LOOK_SOON;
 use crate::access::{Access, Object, TargetId};
 use crate::decide::Policy;
 use crate::decode::Decoded;
@@ -12,6 +13,7 @@ use crate::event::Facts;
 use crate::identity::Whose;
 use crate::model::Class;
 use crate::snapshot::{self, Wanted};
+use crate::target::{Destinations, What};
 use crate::verdict::{Reason, Verdict};
 
 /// Least time between two looks at the allowed executables that an unexpected actor can cause.
@@ -39,6 +41,9 @@ impl Handler {
             _ => decoded.access.target,
         };
         self.repeats.expect(&decoded.access);
+        if decoded.across {
+            return self.across(id, decoded);
+        }
         if !decoded.ancestor {
             return self.access_to(id, decoded);
         }
@@ -52,8 +57,22 @@ impl Handler {
         }
     }
 
+    /// What lies beneath a directory above targets can be of any of them.
+    fn across(&mut self, id: TargetId, decoded: &Decoded) {
+        let others = self.keeper.targets().map(|(other, _)| other).filter(|other| *other != id);
+        let ids: Vec<_> = std::iter::once(id).chain(others).collect();
+        if let Some(judged) = ids.into_iter().find_map(|id| self.judge(id, decoded)) {
+            self.told(decoded, judged);
+        }
+    }
+
     fn access_to(&mut self, id: TargetId, decoded: &Decoded) {
-        let Some((class, facts, verdict)) = self.judge(id, decoded) else { return };
+        if let Some(judged) = self.judge(id, decoded) {
+            self.told(decoded, judged);
+        }
+    }
+
+    fn told(&mut self, decoded: &Decoded, (class, facts, verdict): (Class, Facts, Verdict)) {
         if decoded.unnamed {
             let access = decoded.access.clone();
             let access = Access { object: access.object.unseen(), ..access };
@@ -71,7 +90,14 @@ impl Handler {
             self.health.undecodable += 1;
             return None;
         };
-        if !is_door(target, decoded, self.context.namespaces, &self.addresses) {
+        if let (What::Port { destinations: Destinations::Node, .. }, Object::InetSocket(inet)) =
+            (&target.what, &access.object)
+        {
+            self.know_address(inet.dst_ip);
+        }
+        let target = self.keeper.target(id)?;
+        // What the kernel still told of a target that another policy does not have.
+        if !self.keeper.has(id) || !is_door(target, decoded, self.context.namespaces, &self.addresses) {
             return None;
         }
         let mut facts =
@@ -94,15 +120,24 @@ impl Handler {
         }
     }
 
-    fn policy(&self) -> Policy<'_> {
+    pub(super) fn policy(&self) -> Policy<'_> {
         Policy { rules: &self.rules, exes: &self.exes, node: self.context.namespaces }
     }
 
     /// An allowed executable may have been replaced since it was looked at, by an upgrade for example: then the actor runs the
-    /// file that now has the path, and a second look finds it.
+    /// file that now has the path, and a second look finds it; or the one that had it, if that exists by what was told until now.
     fn decide(&mut self, class: Class, access: &Access, whose: &Whose) -> Verdict {
+        let actor = &access.actor;
+        if actor.exe.deleted || actor.ancestors.iter().any(|above| above.exe.deleted) {
+            self.hear_of_executables();
+        }
         let verdict = self.policy().decide(class, access, whose);
-        if verdict.reason != Reason::ExeNotNodeFile || self.exes_seen.elapsed() < LOOK_AGAIN {
+        if verdict.reason != Reason::ExeNotNodeFile {
+            return verdict;
+        }
+        self.hear_of_executables();
+        let pause = if self.exes_changed { LOOK_SOON } else { LOOK_AGAIN };
+        if self.exes_seen.elapsed() < pause {
             return verdict;
         }
         self.look_at_executables();

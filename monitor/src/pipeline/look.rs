@@ -1,12 +1,21 @@
 //! Looking at the node again: what the targets are now, which files rules mean, which addresses it has.
 
-use std::time::Instant;
+use std::io;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep_until;
 
 use super::Handler;
 use crate::event::Lifecycle;
 use crate::model::Severity;
-use crate::node;
+use crate::node::{self, Lives};
 use crate::watch::{Change, State};
+
+/// Least time between two looks at the allowed executables, however often something happens to one.
+pub(super) const LOOK_SOON: Duration = Duration::from_millis(20);
+/// At most a tenth of the time goes into looks at the addresses.
+const SHARE: u32 = 10;
 
 impl Handler {
     /// Looks at the node again.
@@ -24,11 +33,29 @@ impl Handler {
     }
 
     pub(super) fn look_at_executables(&mut self) {
-        if let Err(error) = node::executables::resolve(&mut self.kernel, self.keeper.root(), &mut self.exes) {
-            tracing::error!(%error, "cannot look at the allowed executables");
+        // What ended until now is not what is found now.
+        self.hear_of_executables();
+        let Self { kernel, keeper, lives, exes, .. } = self;
+        match node::executables::resolve(kernel, keeper.root(), lives, exes) {
+            Ok(changes) => self.read_executables(changes),
+            Err(error) => tracing::error!(%error, "cannot look at the allowed executables"),
         }
         self.guard();
         self.exes_seen = Instant::now();
+        self.exes_changed = false;
+    }
+
+    /// Forgets executables that are no more.
+    pub(super) fn hear_of_executables(&mut self) {
+        let fates = self.lives.read();
+        self.exes.forget(&fates);
+        self.exes_changed |= fates.any;
+    }
+
+    /// Waits until an allowed executable is another one. Safe to cancel.
+    pub(super) async fn executables_changed(lives: &Lives, seen: Instant) -> io::Result<()> {
+        sleep_until((seen + LOOK_SOON).into()).await;
+        lives.changed().await
     }
 
     /// Tells the kernel which processes nobody is to take control of.
@@ -38,7 +65,22 @@ impl Handler {
         }
     }
 
+    /// An address may be the node's since a moment ago.
+    pub(super) fn know_address(&mut self, address: IpAddr) {
+        let address = address.to_canonical();
+        let is_known = address.is_loopback() || address.is_unspecified() || self.addresses.contains(&address);
+        if !is_known && self.addresses_due <= Instant::now() {
+            self.look_at_addresses();
+        }
+    }
+
     pub(super) fn look_at_addresses(&mut self) {
+        let started = Instant::now();
+        self.read_addresses();
+        self.addresses_due = Instant::now() + started.elapsed() * SHARE;
+    }
+
+    fn read_addresses(&mut self) {
         match node::addresses() {
             Ok(addresses) => self.addresses = addresses,
             Err(error) => tracing::warn!(%error, "cannot read the node's addresses"),

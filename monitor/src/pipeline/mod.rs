@@ -7,12 +7,18 @@ mod handler;
 mod health;
 mod held;
 mod judge;
+mod limits;
 mod look;
 mod manifests;
 pub mod reload;
 mod repeats;
+pub mod running;
 mod since;
 pub mod started;
+mod status;
+mod tell;
+mod unhashed;
+mod upgrades;
 
 use std::io;
 use std::time::Duration;
@@ -24,6 +30,7 @@ use crate::emit::EmitCounters;
 use crate::event::Lifecycle;
 use crate::model::Severity;
 use crate::ring::Ring;
+use crate::status::systemd;
 
 /// Losses are looked for this often.
 const CHECK: Duration = Duration::from_secs(1);
@@ -73,27 +80,31 @@ pub async fn run(
                 handler.hear();
             }
             () = handler.reloads.wanted() => {
+                let Some(policy) = handler.read_policy() else { continue };
                 // What came until now is decided by the policy that held then.
                 ring.drain_all(|record| handler.record(record));
-                handler.reload();
+                handler.settle().await;
+                handler.reload(policy);
             }
             answer = handler.manifests.ready() => handler.look_at_manifests(answer),
+            answer = handler.unhashed.ready() => handler.take_hash(answer),
+            changed = Handler::executables_changed(&handler.lives, handler.exes_seen) => {
+                changed?;
+                handler.look_at_executables();
+            }
+            running = handler.lookout.looked() => handler.look_at_running(running),
             () = handler.held.due() => handler.release(false),
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(false),
         }
     };
-    let snapshot = handler.since.last().await;
-    ring.drain_all(|record| handler.record(record));
-    if let Some(snapshot) = snapshot {
+    systemd::stopping();
+    while let Some(snapshot) = handler.since.last().await {
+        ring.drain_all(|record| handler.record(record));
         handler.held_before(snapshot);
     }
-    // Too much may wait for more to be read.
-    handler.tell(true);
-    handler.hear();
-    handler.tell(true);
-    handler.release(true);
-    handler.report_repeats(true);
+    ring.drain_all(|record| handler.record(record));
+    handler.settle().await;
     handler.last_manifests().await;
     handler.check_health(true);
     let alerts = handler.alerts;

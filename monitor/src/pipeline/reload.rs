@@ -11,10 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::Handler;
-use crate::config;
-use crate::decide::ExeTable;
+use crate::config::{self, Config};
 use crate::event::{Agent, Lifecycle};
 use crate::model::Severity;
+use crate::status::systemd;
 
 /// The file is looked at this often. Whoever writes it in place has so long to finish.
 const LOOK: Duration = Duration::from_secs(1);
@@ -90,29 +90,44 @@ fn stamp(path: &Path) -> Option<Stamp> {
 }
 
 impl Handler {
-    /// Reads the policy again. One that is not valid changes nothing.
-    pub(super) fn reload(&mut self) {
-        let config = match config::load(self.reloads.path()) {
-            Ok(config) => config,
+    /// Reads the policy again. One that is not valid is none.
+    pub(super) fn read_policy(&mut self) -> Option<Config> {
+        match config::load(self.reloads.path()) {
+            Ok(config) => Some(config),
             Err(error) => {
+                self.count_policy(false);
                 let error = error.to_string();
                 let message = format!("the policy is not valid, the old one goes on: {error}");
-                return self.emit_lifecycle(Lifecycle::ReloadFailed { error }, Severity::Medium, message);
+                self.emit_lifecycle(Lifecycle::ReloadFailed { error }, Severity::Medium, message);
+                None
             }
-        };
+        }
+    }
+
+    /// Goes on by another policy.
+    pub(super) fn reload(&mut self, config: Config) {
+        systemd::reloading();
         let (rules, targets) = (config.rules.len(), config.targets.len());
         let config_sha256 = config.sha256.clone();
         self.context.agent =
             Arc::new(Agent { config_sha256: config.sha256.clone(), ..(*self.context.agent).clone() });
-        self.identities.look_beside(&config.sockets());
-        self.keeper.replace(config.inbound(), config.targets.into_iter().map(|entry| entry.value));
+        let inbound = config.inbound();
+        self.lookout.want(config.discover);
+        self.known.replace(config.targets.into_iter().map(|entry| entry.value).collect(), config.discover);
+        self.identities.look_beside(&self.known.sockets());
+        let new = self.keeper.replace(inbound, self.known.targets());
         self.rules = config.rules.into_iter().map(|entry| entry.value).collect();
-        self.exes = ExeTable::new(&self.rules);
+        self.exes = self.exes.for_rules(&self.rules);
         self.context.severities = config.severities;
         let message = format!("the policy was read again: {rules} rules, {targets} targets");
-        let reloaded = Lifecycle::Reloaded { config_sha256, rules, targets };
+        self.look_at_executables();
+        let policy_warnings = config::warnings(&self.rules, |path| Some(self.exes.file(path)?.path.clone()));
+        let reloaded = Lifecycle::Reloaded { config_sha256, rules, targets, policy_warnings };
+        self.count_policy(true);
+        systemd::ready(&message);
         self.emit_lifecycle(reloaded, Severity::Info, message);
         self.refresh();
+        self.look_back_at(new);
     }
 }
 

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use monitor_abi::record::{TAG_FILE, TAG_INET, TAG_UNIX};
-use monitor_abi::repeat::{REFUSED, Repeat, RepeatKey, SUN_PATH_MAX, WINDOW, of_address, of_file, of_path};
+use monitor_abi::repeat::{REFUSED, Repeat, RepeatKey, SUN_PATH_MAX, of_address, of_file, of_path};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::access::{Access, Object, Outcome};
@@ -15,11 +16,13 @@ use crate::model::Action;
 /// Accesses whose events are kept to be repeated: 3,072 of some 5 KiB keep the daemon below 40 MiB.
 const MOST: usize = 3072;
 
-/// What was not done again for so long is forgotten.
-const IDLE: u64 = 12 * WINDOW;
+/// What was not done again for so many windows is forgotten.
+const IDLE: u64 = 12;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Repeats {
+    /// In nanoseconds.
+    window: u64,
     known: HashMap<RepeatKey, Known>,
     /// Counted for accesses whose event is not known any more.
     pub(super) unattributed: u64,
@@ -43,6 +46,11 @@ pub(super) struct Due {
 }
 
 impl Repeats {
+    pub(super) fn new(window: Duration) -> Self {
+        let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        Self { window, known: HashMap::new(), unattributed: 0 }
+    }
+
     /// An access came that may be repeated.
     pub(super) fn expect(&mut self, access: &Access) {
         let Some(key) = key(access) else { return };
@@ -60,11 +68,11 @@ impl Repeats {
 
     /// What is to be reported of the kernel's counts: of windows that are over, or of all. And what the kernel can forget.
     pub(super) fn due(&mut self, counts: Vec<(RepeatKey, Repeat)>, all: bool) -> (Vec<Due>, Vec<RepeatKey>) {
-        let now = now();
+        let (now, forgotten) = (now(), self.window.saturating_mul(IDLE));
         let (mut due, mut idle) = (Vec::new(), Vec::new());
         for (key, Repeat { since, last, count }) in counts {
             let age = now.saturating_sub(since);
-            if !all && age < WINDOW {
+            if !all && age < self.window {
                 continue;
             }
             match self.known.get_mut(&key) {
@@ -78,11 +86,11 @@ impl Repeats {
                         last,
                     }));
                 }
-                Some(_) if age > IDLE => {
+                Some(_) if age > forgotten => {
                     self.known.remove(&key);
                     idle.push(key);
                 }
-                None if age > IDLE => {
+                None if age > forgotten => {
                     // A path that was named may lead to no door.
                     self.unattributed += if key.what & REFUSED == 0 { count } else { 0 };
                     idle.push(key);
@@ -129,8 +137,17 @@ fn key(access: &Access) -> Option<RepeatKey> {
         }
         _ => return None,
     };
-    let (start, tgid, target) = (access.actor.start, access.actor.pid, access.target.0);
-    Some(RepeatKey { start, object, device, tgid, target, what })
+    let (actor, target) = (&access.actor, access.target.0);
+    Some(RepeatKey {
+        start: actor.start,
+        object,
+        device,
+        tgid: actor.pid,
+        target,
+        what,
+        role: actor.role,
+        pad: 0,
+    })
 }
 
 fn now() -> u64 {
@@ -143,22 +160,23 @@ fn now() -> u64 {
 mod tests {
     use super::*;
     use crate::event::samples;
+    use crate::kernel::DEFAULT_WINDOW;
 
     #[test]
     fn a_count_is_reported_once_and_when_its_window_is_over() {
         let access =
             samples::access(Action::Open, samples::file(b"/x", true, false), samples::actor(&[b"cat"]));
         let event = samples::all().remove(0).1;
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats::new(DEFAULT_WINDOW);
         repeats.expect(&access);
         repeats.note(&access, &event);
         let key = key(&access).unwrap();
         let counts = |since, count| vec![(key, Repeat { since, last: since + 1, count })];
         let (due, _) = repeats.due(counts(now(), 7), false);
         assert!(due.is_empty(), "the window is not over");
-        let (due, _) = repeats.due(counts(now() - WINDOW, 7), false);
+        let (due, _) = repeats.due(counts(now() - repeats.window, 7), false);
         assert_eq!(due.iter().map(|due| due.count).collect::<Vec<_>>(), [7]);
-        let (due, _) = repeats.due(counts(now() - WINDOW, 7), false);
+        let (due, _) = repeats.due(counts(now() - repeats.window, 7), false);
         assert!(due.is_empty(), "it was reported");
         let (due, _) = repeats.due(counts(now(), 9), true);
         assert_eq!(due.iter().map(|due| due.count).collect::<Vec<_>>(), [2]);

@@ -1,17 +1,23 @@
 //! Looking at what was held before the start, while what happens now is handled already.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot::{Receiver, channel};
 
-use crate::access::Access;
+use super::unhashed::know;
+use crate::access::{Access, TargetId};
 use crate::event::SnapshotTaken;
-use crate::snapshot::{self, Snapshot, Thing, Wanted};
+use crate::exe_hash::{Found, Job, Reader};
+use crate::snapshot::{self, Holder, Snapshot, Thing, Wanted};
 
 /// How long a stopping daemon waits for what it has not found yet.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// No executable is begun to be read after so long.
+const HASHING: Duration = Duration::from_secs(2);
 
 /// Accesses that are kept in mind until then.
 const SEEN_MAX: usize = 4096;
@@ -22,20 +28,29 @@ pub(super) struct Since {
     pending: Option<Receiver<Snapshot>>,
     /// Who used what since the start.
     seen: HashSet<(u32, Thing)>,
+    /// Of another policy, which came meanwhile: to be looked at afterwards.
+    later: HashSet<TargetId>,
 }
 
 impl Since {
     /// Looks on a thread of its own, because it enters other network namespaces and takes its time on a large node.
-    pub(super) fn begin(wanted: Wanted) -> Self {
+    /// `job` says whose executable to hash.
+    pub(super) fn begin(
+        wanted: Wanted,
+        hashes: Reader,
+        job: impl Fn(&Access) -> Option<Job> + Send + 'static,
+    ) -> Self {
         let (sender, receiver) = channel();
         let thread = thread::Builder::new().name("snapshot".to_owned()).spawn(move || {
+            let mut snapshot = snapshot::take(&wanted);
+            hash(&mut snapshot, &hashes, job);
             // Nobody waits any more when the daemon has stopped.
-            let _stopped = sender.send(snapshot::take(&wanted));
+            let _stopped = sender.send(snapshot);
         });
         if let Err(error) = thread {
             tracing::error!(%error, "cannot look at what is held already");
         }
-        Self { pending: Some(receiver), seen: HashSet::new() }
+        Self { pending: Some(receiver), ..Self::default() }
     }
 
     /// Waits for what was found. Safe to cancel.
@@ -53,6 +68,22 @@ impl Since {
         Some(taken.unwrap_or_else(|_| failed("the daemon was stopped before it was known")))
     }
 
+    /// Notes targets to look at.
+    pub(super) fn later(&mut self, targets: HashSet<TargetId>) {
+        self.later.extend(targets);
+    }
+
+    /// Those that can be looked at now.
+    pub(super) fn next(&mut self) -> Option<HashSet<TargetId>> {
+        let free = self.pending.is_none() && !self.later.is_empty();
+        free.then(|| mem::take(&mut self.later))
+    }
+
+    /// What was found is told. Returns what is to be looked at next.
+    pub(super) fn end(&mut self) -> HashSet<TargetId> {
+        mem::take(self).later
+    }
+
     /// Notes an access that the hooks told of.
     pub(super) fn seen(&mut self, access: &Access) {
         if self.pending.is_some() && self.seen.len() < SEEN_MAX {
@@ -63,6 +94,20 @@ impl Since {
     /// Whether the hooks told of it.
     pub(super) fn was_seen(&self, access: &Access) -> bool {
         Thing::of(&access.object).is_some_and(|thing| self.seen.contains(&(access.actor.pid, thing)))
+    }
+}
+
+/// Hashes what the holders run, which takes what time there is.
+fn hash(snapshot: &mut Snapshot, hashes: &Reader, job: impl Fn(&Access) -> Option<Job>) {
+    let until = Instant::now() + HASHING;
+    let mut known: HashMap<u32, Found> = HashMap::new();
+    for Holder { decoded, .. } in &mut snapshot.holders {
+        let Some(job) = job(&decoded.access) else { continue };
+        let found = known.entry(decoded.access.actor.pid).or_insert_with(|| match Instant::now() < until {
+            true => hashes.look(&job),
+            false => Err("there was no time for it".to_owned()),
+        });
+        know(&mut decoded.access, &mut decoded.errors, found.clone());
     }
 }
 
@@ -88,7 +133,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_hooks_told_of_is_not_told_again() {
         let (sender, receiver) = channel();
-        let mut since = Since { pending: Some(receiver), seen: HashSet::new() };
+        let mut since = Since { pending: Some(receiver), ..Since::default() };
         let opened = access(Action::Create, file(b"/x", false, true), actor(&[]));
         since.seen(&opened);
         let mut other = opened.clone();
@@ -104,10 +149,22 @@ mod tests {
         assert!(!since.was_seen(&reads));
     }
 
+    #[test]
+    fn targets_that_come_meanwhile_are_looked_at_later() {
+        let (_sender, receiver) = channel();
+        let mut since = Since { pending: Some(receiver), ..Since::default() };
+        since.later([TargetId(3)].into());
+        assert_eq!(since.next(), None);
+        let later = since.end();
+        since.later(later);
+        assert_eq!(since.next(), Some([TargetId(3)].into()));
+        assert_eq!(since.next(), None);
+    }
+
     #[tokio::test]
     async fn a_look_that_fails_is_told() {
         let (sender, receiver) = channel();
-        let mut since = Since { pending: Some(receiver), seen: HashSet::new() };
+        let mut since = Since { pending: Some(receiver), ..Since::default() };
         drop(sender);
         assert_eq!(since.taken().await.coverage_gaps, ["what was held before the start: it failed"]);
     }

@@ -8,6 +8,7 @@ use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::listen::{Changes, MOUNTS};
 use crate::kernel::{HookState, Kernel};
 use crate::model::{Backend, Class};
+use crate::privileges;
 use crate::target::What;
 use crate::watch::{Keeper, Proofs, State};
 
@@ -20,6 +21,7 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
         targets_armed: Vec::new(),
         targets_waiting: Vec::new(),
         coverage_gaps: gaps(kernel.view()),
+        policy_warnings: Vec::new(),
     };
     for hook in &chosen.hooks {
         match &hook.state {
@@ -56,7 +58,14 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
                 .to_owned(),
         );
     }
+    if kernel.attached().preemptible && chosen.backend == Backend::Kprobe {
+        started.coverage_gaps.push(
+            "a CPU where a call of bpf(2) was interrupted: this kernel skips kprobes there until it goes on, and counts them in `missed_runs`"
+                .to_owned(),
+        );
+    }
     started.coverage_gaps.extend(untold(kernel));
+    started.coverage_gaps.extend(privileges::gaps().map(str::to_owned));
     if !kernel.identity().sees_node_processes() {
         started
             .coverage_gaps

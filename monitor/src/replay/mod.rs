@@ -5,11 +5,14 @@
 
 mod recorded;
 mod suggest;
+mod suspect;
+mod tools;
 
 use std::path::Path;
 
 pub use self::recorded::Recorded;
 pub use self::suggest::suggest;
+pub use self::suspect::suspect;
 use crate::config::Rule;
 use crate::decide::{ExeTable, Policy, Tried};
 use crate::verdict::{Outcome, Reason, Verdict};
@@ -55,6 +58,19 @@ fn files(rules: &[Rule], recorded: &Recorded) -> ExeTable {
         exes.set(Path::new(&path), Some(file));
     }
     exes
+}
+
+/// Replaces parts of an event, for tests.
+#[cfg(test)]
+pub(crate) fn merge(event: &mut Value, changes: &Value) {
+    match (event, changes) {
+        (Value::Object(event), Value::Object(changes)) => {
+            for (key, change) in changes {
+                merge(event.entry(key).or_insert(Value::Null), change);
+            }
+        }
+        (event, change) => *event = change.clone(),
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::access::{
     TargetId,
 };
 use crate::decide::NodeFile;
+use crate::hash::Hashed;
 use crate::identity::{Container, Pod, Source, Whose};
 use crate::model::{Action, Class};
 use crate::node::Namespaces;
@@ -28,6 +29,14 @@ pub struct Recorded {
     pub verdict: Verdict,
     #[serde(default)]
     truncated: bool,
+    /// RFC 3339.
+    #[serde(default)]
+    pub time: String,
+    pub first_time: Option<String>,
+    /// How many accesses it stands for.
+    pub count: Option<u64>,
+    #[serde(default)]
+    pub enrichment_errors: Vec<String>,
     #[serde(default)]
     pub node: Node,
 }
@@ -45,6 +54,8 @@ pub struct Target {
     kind: Kind,
     #[serde(default)]
     access: Vec<String>,
+    #[serde(default)]
+    pub path: String,
     src_ip: Option<IpAddr>,
     dst_ip: Option<IpAddr>,
     #[serde(default)]
@@ -71,8 +82,10 @@ pub struct Process {
     pid: u32,
     #[serde(flatten)]
     exe: Exe,
+    exe_sha256: Option<String>,
     args: Option<Vec<String>>,
     args_truncated: bool,
+    traced: bool,
     uid: u32,
     euid: u32,
     host_ns: HostNs,
@@ -118,7 +131,8 @@ impl Recorded {
             exe: process.exe.executable(),
             args: args.map(|args| args.iter().map(|arg| arg.clone().into_bytes()).collect()),
             args_truncated: process.args_truncated || *truncated,
-            traced: verdict.reason == Reason::ProcessControlled && *action != Action::Ptrace,
+            traced: process.traced
+                || verdict.reason == Reason::ProcessControlled && *action != Action::Ptrace,
             uid: process.uid,
             euid: process.euid,
             mnt_ns: namespace(process.host_ns.mnt),
@@ -128,6 +142,7 @@ impl Recorded {
             ancestors: ancestors
                 .map(|exe| Ancestor { exe: exe.executable(), ..Ancestor::default() })
                 .collect(),
+            exe_hash: self.hash(),
             ..Actor::default()
         };
         Access {
@@ -139,6 +154,13 @@ impl Recorded {
             actor,
             truncated: *truncated,
         }
+    }
+
+    /// What was cut off may have said that it is not certain.
+    fn hash(&self) -> Option<Hashed> {
+        let digest = self.process.exe_sha256.as_ref()?.parse().ok()?;
+        let doubted = self.enrichment_errors.iter().any(|error| error.starts_with("exe_sha256:"));
+        Some(Hashed { digest, certain: !doubted && !self.truncated })
     }
 
     pub fn whose(&self) -> Whose {
@@ -169,7 +191,25 @@ impl Recorded {
     }
 }
 
+impl Process {
+    pub fn is_in_node_mounts(&self) -> bool {
+        self.host_ns.mnt
+    }
+}
+
 impl Target {
+    /// What it is, for people.
+    pub fn name(&self) -> String {
+        match self.kind {
+            Kind::InetSocket => match self.dst_ip {
+                Some(address) => std::net::SocketAddr::new(address, self.dst_port).to_string(),
+                None => format!("port {}", self.dst_port),
+            },
+            Kind::Process => format!("{}[{}]", self.exe, self.pid),
+            Kind::File | Kind::Mount | Kind::UnixSocket => self.path.clone(),
+        }
+    }
+
     fn object(&self, action: Action) -> Object {
         match self.kind {
             Kind::InetSocket => Object::InetSocket(InetObject {

@@ -4,10 +4,11 @@ use std::ffi::OsStr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::Recorded;
+use super::recorded::NODE;
+use super::{Recorded, tools};
 use crate::access::{Access, Object};
-use crate::config::{Containers, Processes, Rule, Words, absolute, applies};
-use crate::decide::unit_of_node;
+use crate::config::{Containers, HostNamespaces, Processes, Rule, Words, absolute, applies};
+use crate::hash::Digest;
 use crate::identity::Whose;
 use crate::model::Action;
 use crate::verdict::Reason;
@@ -42,19 +43,36 @@ pub fn suggest(recorded: &Recorded) -> Result<Rule, &'static str> {
         if !whose.proven || whose.container.is_none() {
             return Err("it is in a container that is not proven to be the one it seems to be");
         }
-        let container = containers(recorded, &whose)?;
+        let container = Some(containers(recorded, &whose)?);
         let name = whose.container.and_then(|container| container.name);
-        return Ok(Rule { container: Some(container), ..rule(name.as_deref().unwrap_or("container")) });
+        let process = Processes { sha256: pinned(recorded, &access)?, ..Processes::default() };
+        return Ok(Rule { container, process, ..rule(name.as_deref().unwrap_or("container")) });
+    }
+    if recorded.verdict.reason == Reason::ExeNotNodeFile {
+        return Err("its executable is not the node's file of that path");
     }
     let path = std::str::from_utf8(&access.actor.exe.path).ok().and_then(|path| absolute(path).ok());
     let path = path.ok_or("the path of its executable is not known")?;
-    let id = rule(path.file_name().and_then(OsStr::to_str).unwrap_or_default());
-    Ok(Rule { process: process(path, &access)?, ..id })
+    let script = tools::script(&access).map(PathBuf::from);
+    let name = script.as_deref().unwrap_or(&path).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let id = rule(name);
+    let process = Processes { sha256: pinned(recorded, &access)?, ..process(path, &access)? };
+    Ok(Rule { process, ..id })
+}
+
+/// The content, where the policy asks for it: elsewhere every upgrade would need another rule.
+fn pinned(recorded: &Recorded, access: &Access) -> Result<Vec<Digest>, &'static str> {
+    if recorded.verdict.reason != Reason::Sha256Mismatch {
+        return Ok(Vec::new());
+    }
+    let certain = access.actor.exe_hash.filter(|hashed| hashed.certain);
+    certain.map(|hashed| vec![hashed.digest]).ok_or("what its executable held is not known for certain")
 }
 
 /// As a rule can be called.
 fn named(name: &str) -> String {
-    let name: String = name.chars().filter(|char| !char.is_control()).collect();
+    let plain = |char: char| if char.is_ascii_alphanumeric() || "._-".contains(char) { char } else { '-' };
+    let name: String = name.chars().take(NAME_MAX).map(plain).collect();
     if name.is_empty() { "suggested".to_owned() } else { name }
 }
 
@@ -62,10 +80,16 @@ fn process(path: PathBuf, access: &Access) -> Result<Processes, &'static str> {
     let actor = &access.actor;
     let mut uid = vec![actor.uid, actor.euid];
     uid.dedup();
-    // Scopes have another name every time.
-    let unit = unit_of_node(&actor.cgroup).filter(|unit| !unit.ends_with(".scope"));
-    let unit = exact(unit, "")?;
-    Ok(Processes { exe: vec![path], uid, unit, ..Processes::default() })
+    let args = tools::args(access)?;
+    let unit = exact(tools::unit(actor), "")?;
+    // Of a service, its unit says it, and how it is fenced off may change. A container that has the node's files has other namespaces.
+    let own = |same: bool| (same && unit.is_empty()).then_some(true);
+    let host_ns = HostNamespaces {
+        mnt: own(actor.mnt_ns == NODE.mnt),
+        pid: own(actor.pid_ns == NODE.pid),
+        net: own(actor.net_ns == NODE.net),
+    };
+    Ok(Processes { exe: vec![path], uid, unit, args, host_ns, ..Processes::default() })
 }
 
 fn containers(recorded: &Recorded, whose: &Whose) -> Result<Containers, &'static str> {
@@ -73,13 +97,15 @@ fn containers(recorded: &Recorded, whose: &Whose) -> Result<Containers, &'static
     let of_pod = pod.and_then(|pod| Some((pod.namespace.as_deref()?, pod.name.as_deref()?, pod.is_static)));
     // An image or a container's name alone is of many.
     let (namespace, name, is_static) = of_pod.ok_or("the name of its pod is not known")?;
-    let family = family(name, is_static, &recorded.node.name);
+    let image = container.and_then(|container| container.image.as_deref());
+    // Only with an image it says enough to be a pattern.
+    let family = if image.is_some() { family(name, is_static, &recorded.node.name) } else { name };
     let rest = if family == name { "" } else { "*" };
     Ok(Containers {
         namespace: exact(Some(namespace), "")?,
         pod: exact(Some(family), rest)?,
         name: exact(container.and_then(|container| container.name.as_deref()), "")?,
-        image: exact(container.and_then(|container| container.image.as_deref()), "")?,
+        image: exact(image, "")?,
     })
 }
 
@@ -105,12 +131,19 @@ fn family<'a>(name: &'a str, is_static: bool, node: &str) -> &'a str {
     let is_random =
         |length: RangeInclusive<usize>| move |(_, part): &(&str, &str)| random(part, length.clone());
     let Some((rest, last)) = name.rsplit_once('-').filter(is_random(5..=5)) else { return name };
-    let end = match rest.rsplit_once('-').filter(is_random(8..=10)) {
+    // The minute that a CronJob's job is for.
+    let is_minute =
+        |part: &str| matches!(part.len(), 8..=10) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let hash = rest.rsplit_once('-').filter(|end| is_random(8..=10)(end) || is_minute(end.1));
+    let end = match hash {
         Some((_, hash)) => hash.len() + 1 + last.len(),
         None => last.len(),
     };
     &name[..name.len() - end]
 }
+
+/// Characters of a name that are kept.
+const NAME_MAX: usize = 64;
 
 /// The letters that the API server makes names of.
 /// <https://github.com/kubernetes/apimachinery/blob/master/pkg/util/rand/rand.go>

@@ -42,17 +42,6 @@ fn read(changes: &Value) -> Recorded {
     Recorded::read(&event).unwrap()
 }
 
-fn merge(event: &mut Value, changes: &Value) {
-    match (event, changes) {
-        (Value::Object(event), Value::Object(changes)) => {
-            for (key, change) in changes {
-                merge(event.entry(key).or_insert(Value::Null), change);
-            }
-        }
-        (event, change) => *event = change.clone(),
-    }
-}
-
 #[test]
 fn a_recorded_access_is_decided_as_it_was_seen() {
     let (cat, dog) = (of_exe("/usr/bin/cat"), of_exe("/usr/bin/dog"));
@@ -71,6 +60,34 @@ fn a_recorded_access_is_decided_as_it_was_seen() {
         (&cat, &json!({"process": {"container": {"id": "c"}}}), Reason::ExeNotNodeFile),
     ] {
         assert_eq!(decide(std::slice::from_ref(rule), &read(changes)).reason, expected, "{changes}");
+    }
+}
+
+#[test]
+fn a_content_is_known_unless_the_record_doubts_it() {
+    let digest = crate::hash::Digest([0xab; 32]);
+    let pinned = rule(Processes { sha256: vec![digest], ..of_exe("/usr/bin/cat").process });
+    let mismatch = json!({"reason": "sha256_mismatch"});
+    for (hash, changes, expected) in [
+        (digest.to_string(), json!({}), Reason::RuleMatched),
+        ("cd".repeat(32), json!({}), Reason::Sha256Mismatch),
+        ("none".to_owned(), json!({}), Reason::Sha256Mismatch),
+        (digest.to_string(), json!({"truncated": true}), Reason::Sha256Mismatch),
+        (
+            digest.to_string(),
+            json!({"enrichment_errors": ["exe_sha256: it was changed"]}),
+            Reason::Sha256Mismatch,
+        ),
+    ] {
+        let mut event = changes.clone();
+        merge(&mut event, &json!({"process": {"exe_sha256": hash}, "verdict": mismatch}));
+        let recorded = read(&event);
+        assert_eq!(decide(std::slice::from_ref(&pinned), &recorded).reason, expected, "{event}");
+        // What a rule asks for is part of the rule that would allow it.
+        match suggest(&recorded) {
+            Ok(rule) => assert_eq!(rule.process.sha256, [hash.parse().unwrap()]),
+            Err(why) => assert!(expected != Reason::RuleMatched && why.contains("certain"), "{event}: {why}"),
+        }
     }
 }
 

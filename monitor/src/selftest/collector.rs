@@ -1,8 +1,12 @@
 //! Picks the access that is waited for out of everything that the kernel reports.
 
+use super::scene::target;
 use super::ways::Way;
+use crate::access::Object;
 use crate::clock;
 use crate::decode::{Decoded, Record, decode};
+use crate::node::Namespaces;
+use crate::watch::Keeper;
 
 /// Times of the access, in nanoseconds since boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,21 +20,23 @@ pub(super) struct Seen {
 #[derive(Debug)]
 pub(super) struct Collector {
     way: &'static Way,
-    /// The child's arguments, in which the directory's random name is: no other process has the same.
+    /// The child's arguments, in which the directory's random name is: no other process has them, but one that the child starts, which
+    /// has more.
     arguments: Vec<Vec<u8>>,
+    node: Namespaces,
     pub seen: Option<Seen>,
     pub undecodable: u64,
 }
 
 impl Collector {
-    pub(super) fn new(way: &'static Way, arguments: &[String]) -> Self {
+    pub(super) fn new(way: &'static Way, arguments: &[String], node: Namespaces) -> Self {
         let arguments = arguments.iter().map(|argument| argument.clone().into_bytes()).collect();
-        Self { way, arguments, seen: None, undecodable: 0 }
+        Self { way, arguments, node, seen: None, undecodable: 0 }
     }
 
-    pub(super) fn record(&mut self, record: &[u8]) {
+    pub(super) fn record(&mut self, record: &[u8], keeper: &Keeper) {
         match decode(record) {
-            Ok(Record::Access(decoded)) => self.decoded(&decoded),
+            Ok(Record::Access(decoded)) => self.decoded(&decoded, keeper),
             Ok(Record::Outcome(_) | Record::Doer(_)) => {}
             Err(error) => {
                 tracing::error!(%error, "cannot decode a record");
@@ -39,17 +45,25 @@ impl Collector {
         }
     }
 
-    pub(super) fn decoded(&mut self, decoded: &Decoded) {
-        if self.seen.is_none() && self.is_it(decoded) {
+    pub(super) fn decoded(&mut self, decoded: &Decoded, keeper: &Keeper) {
+        if self.seen.is_none() && self.is_it(decoded, keeper) {
             self.seen = Some(Seen { hooked: decoded.access.boottime, decoded: clock::since_boot() });
         }
     }
 
-    fn is_it(&self, decoded: &Decoded) -> bool {
+    fn is_it(&self, decoded: &Decoded, keeper: &Keeper) -> bool {
         let access = &decoded.access;
-        access.action == self.way.action
-            && access.target == self.way.door.target()
-            && !decoded.ancestor
-            && access.actor.args.as_ref() == Some(&self.arguments)
+        let reached = match &access.object {
+            // The kernel side knows the name only.
+            Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
+                keeper.named(socket, &access.actor, self.node)
+            }
+            _ => Some(access.target),
+        };
+        let is_action = access.action == self.way.action || Some(access.action) == self.way.or;
+        is_action
+            && reached == Some(target(self.way))
+            && decoded.ancestor == self.way.ancestor
+            && access.actor.args.as_ref().is_some_and(|args| args.starts_with(&self.arguments))
     }
 }

@@ -2,9 +2,11 @@
 //! the daemon itself, and what the kernel tells of it is waited for.
 
 mod collector;
+mod place;
 mod report;
 mod scene;
 mod touch;
+mod untried;
 mod ways;
 
 use std::io;
@@ -15,14 +17,20 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::collector::Collector;
+pub use self::place::Ports;
 pub use self::report::{Format, Outcome, Summary, Tried};
+use self::scene::Door;
 pub use self::scene::Scene;
 pub use self::touch::{Answer, touch};
-pub use self::ways::{WAYS, Way};
+use self::untried::UNTRIED;
+pub use self::ways::{Way, ways};
 use crate::coverage::{self, Sight};
-use crate::kernel::Kernel;
+use crate::decide::ExeTable;
+use crate::kernel::{HookReport, HookState, Kernel};
 use crate::model::Backend;
+use crate::node::Identity;
 use crate::ring::Ring;
+use crate::snapshot::{self, Wanted};
 use crate::told::Teller;
 use crate::watch::Keeper;
 
@@ -31,6 +39,14 @@ const CHILD: Duration = Duration::from_secs(10);
 
 /// What a hook writes is in the ring when the call that it belongs to ends. This is only for a machine that is very busy.
 const LATE: Duration = Duration::from_secs(1);
+
+const LOOKS: &str = "seen only once a daemon has looked at the node again";
+
+/// Where the `syscall` backend hears of io_uring, on kernels that tell.
+const COMPLETED: &str = "io_uring_complete";
+
+/// Where the kernel has nothing but the path that was named.
+const NAMED: [&str; 2] = ["unix.refused", "unix.forbidden"];
 
 pub struct Tester {
     scene: Scene,
@@ -49,41 +65,68 @@ impl Tester {
 
     /// Goes one way.
     pub async fn go(&mut self, way: &'static Way) -> io::Result<Tried> {
-        let claim = coverage::WAYS.iter().find(|claim| claim.id == way.id);
-        let name = claim.map_or("", |claim| claim.name);
         let backend = self.kernel.attached().chosen.backend;
-        let outcome = match claim.map(|claim| claim.sight(self.kernel.view())) {
-            Some(Sight::Seen | Sight::Partly) => match self.untold(way, backend) {
+        let (name, sight) = self.claim(way.id);
+        let outcome = match sight {
+            Sight::Seen | Sight::Partly => match self.untold(way, backend) {
                 Some(why) => Outcome::Skipped { why },
                 None => self.try_it(way).await?,
             },
-            Some(Sight::NotSeen | Sight::Late) | None => Outcome::NotCovered(backend),
+            // A test does not look at the node again.
+            Sight::Late => Outcome::Skipped { why: LOOKS.to_owned() },
+            Sight::NotSeen => Outcome::NotCovered(backend),
         };
         Ok(Tried { way: way.id, name, outcome })
     }
 
-    /// Why fanotify does not tell of it here, though it may elsewhere.
+    /// The ways that are not gone though the backend covers them.
+    pub fn not_tried(&self) -> impl Iterator<Item = Tried> {
+        let each = UNTRIED.iter().flat_map(|(why, ids)| ids.iter().map(move |id| (*why, *id)));
+        each.filter_map(|(why, id)| {
+            let (name, sight) = self.claim(id);
+            (sight != Sight::NotSeen).then_some(Tried { way: id, name, outcome: Outcome::NotTried { why } })
+        })
+    }
+
+    /// What the table says of a way.
+    fn claim(&self, id: &str) -> (&'static str, Sight) {
+        let claim = coverage::WAYS.iter().find(|claim| claim.id == id);
+        claim.map_or(("", Sight::NotSeen), |claim| (claim.name, claim.sight(self.kernel.view())))
+    }
+
+    /// Why nothing is told of it here, though it may be elsewhere.
     fn untold(&self, way: &Way, backend: Backend) -> Option<String> {
+        let Identity { own, node, .. } = self.kernel.identity();
+        if NAMED.contains(&way.id) && own.mnt != node.mnt {
+            return Some("its path is looked up in its mount namespace, which ends with the test".to_owned());
+        }
         if backend != Backend::Syscall {
-            None
-        } else if way.mounts {
+            return None;
+        }
+        if way.mounts {
             // The test is harmless because it mounts where nobody else sees it.
-            Some("only mounts of the node itself are told of".to_owned())
-        } else if way.id.starts_with("change.") {
-            match &self.kernel.listener().changes {
-                Some(changes) => {
-                    changes.failed().next().map(|(path, why)| format!("{}: {why}", path.display()))
-                }
-                None => Some("there is no fanotify".to_owned()),
-            }
-        } else {
-            None
+            return Some("only mounts of the node itself are told of".to_owned());
+        }
+        let is_completed = |hook: &HookReport| hook.place == COMPLETED && hook.state == HookState::Attached;
+        // A connection to a port is told of by what becomes of the socket.
+        let needs_completion = way.id.contains(".uring") && way.door != Door::Datastore;
+        if needs_completion && !self.kernel.attached().chosen.hooks.iter().any(is_completed) {
+            return Some("this kernel does not tell which request is complete".to_owned());
+        }
+        if !way.id.starts_with("change.") {
+            return None;
+        }
+        match &self.kernel.listener().changes {
+            Some(changes) => changes.failed().next().map(|(path, why)| format!("{}: {why}", path.display())),
+            None => Some("there is no fanotify".to_owned()),
         }
     }
 
     async fn try_it(&mut self, way: &'static Way) -> io::Result<Outcome> {
-        let arguments = self.scene.arguments(way);
-        let mut collector = Collector::new(way, &arguments);
+        // As a daemon would have done by now: what one way removed leaves its inode's number to what the next one makes.
+        self.keeper.refresh(&mut self.kernel).map_err(io::Error::other)?;
+        let arguments = self.scene.place(way).arguments();
+        let mut collector = Collector::new(way, &arguments, self.kernel.identity().node);
         let answer = match timeout(CHILD, self.child(&arguments, &mut collector)).await {
             Ok(answer) => answer?,
             Err(_) => Err(format!("it hangs: it did not end within {} s", CHILD.as_secs())),
@@ -127,7 +170,7 @@ impl Tester {
     async fn outcome(&mut self, before: u64, collector: &mut Collector) -> io::Result<Outcome> {
         let deadline = Instant::now() + LATE;
         loop {
-            self.ring.drain_all(|record| collector.record(record));
+            self.ring.drain_all(|record| collector.record(record, &self.keeper));
             if let Some(seen) = collector.seen {
                 let since = |time: u64| Duration::from_nanos(time.saturating_sub(before));
                 return Ok(Outcome::Seen { latency: since(seen.decoded), kernel: since(seen.hooked) });
@@ -145,16 +188,18 @@ impl Tester {
             ready = self.ring.ready() => {
                 ready?;
                 // Says to the ring's source that all that was ready has been read.
-                self.ring.drain(|record| collector.record(record));
+                self.ring.drain(|record| collector.record(record, &self.keeper));
             }
             told = self.teller.ready() => {
                 told?;
                 self.teller.hear(&mut self.kernel, &self.keeper)?;
             }
             () = self.teller.due(&self.kernel) => {
+                let (node, exes) = (self.kernel.identity().node, ExeTable::new(&[]));
                 let (kernel, keeper) = (&mut self.kernel, &self.keeper);
-                while let Some(told) = self.teller.take(false, kernel, keeper, &|_| None) {
-                    told.iter().for_each(|decoded| collector.decoded(decoded));
+                let who = |pid| snapshot::describe(pid, &Wanted::new(keeper, &exes, node));
+                while let Some(told) = self.teller.take(false, kernel, keeper, &who) {
+                    told.iter().for_each(|decoded| collector.decoded(decoded, keeper));
                 }
             }
         }

@@ -30,6 +30,10 @@ pub enum Outcome {
     Failed {
         why: String,
     },
+    /// It would be more than a test.
+    NotTried {
+        why: &'static str,
+    },
 }
 
 impl Outcome {
@@ -40,6 +44,7 @@ impl Outcome {
             Self::NotCovered(_) => "not_covered",
             Self::Skipped { .. } => "skipped",
             Self::Failed { .. } => "failed",
+            Self::NotTried { .. } => "not_tried",
         }
     }
 
@@ -52,6 +57,7 @@ impl Outcome {
             Self::NotCovered(backend) => format!("not covered by the {backend} backend"),
             Self::Skipped { why } => format!("skipped: {}", escaped(why)),
             Self::Failed { why } => format!("FAILED: {}", escaped(why)),
+            Self::NotTried { why } => format!("not tried: {why}"),
         }
     }
 }
@@ -81,7 +87,7 @@ impl Tried {
     pub fn line(&self, format: Format) -> String {
         let Self { way, name, outcome } = self;
         if format == Format::Text {
-            return format!("{way:<24}  {:<34}  {name}\n", outcome.text());
+            return format!("{way:<30}  {:<34}  {name}\n", outcome.text());
         }
         let (latency_ms, kernel_ms) = match outcome {
             Outcome::Seen { latency, kernel } => (Some(milliseconds(*latency)), Some(milliseconds(*kernel))),
@@ -89,6 +95,7 @@ impl Tried {
         };
         let why = match outcome {
             Outcome::Skipped { why } | Outcome::Failed { why } => Some(why.as_str()),
+            Outcome::NotTried { why } => Some(*why),
             _ => None,
         };
         json(&Line { way, name, result: outcome.name(), latency_ms, kernel_ms, why })
@@ -104,6 +111,7 @@ pub struct Summary {
     not_covered: u32,
     skipped: u32,
     failed: u32,
+    not_tried: u32,
     undecodable: u64,
 }
 
@@ -114,7 +122,16 @@ struct Last<'a> {
 
 impl Summary {
     pub const fn new(backend: Backend) -> Self {
-        Self { backend, seen: 0, not_seen: 0, not_covered: 0, skipped: 0, failed: 0, undecodable: 0 }
+        Self {
+            backend,
+            seen: 0,
+            not_seen: 0,
+            not_covered: 0,
+            skipped: 0,
+            failed: 0,
+            not_tried: 0,
+            undecodable: 0,
+        }
     }
 
     pub fn add(&mut self, outcome: &Outcome) {
@@ -124,6 +141,7 @@ impl Summary {
             Outcome::NotCovered(_) => &mut self.not_covered,
             Outcome::Skipped { .. } => &mut self.skipped,
             Outcome::Failed { .. } => &mut self.failed,
+            Outcome::NotTried { .. } => &mut self.not_tried,
         };
         *count += 1;
     }
@@ -141,13 +159,14 @@ impl Summary {
         if format == Format::Json {
             return json(&Last { summary: self });
         }
-        let Self { backend, seen, not_seen, not_covered, skipped, failed, undecodable } = self;
+        let Self { backend, seen, not_seen, not_covered, skipped, failed, not_tried, undecodable } = self;
         let expected = seen + not_seen + failed;
         let mut text = format!("{seen} of {expected} ways that the {backend} backend covers came back");
         let rest = [
             (u64::from(*not_covered), "not covered"),
             (u64::from(*skipped), "skipped"),
             (u64::from(*failed), "failed"),
+            (u64::from(*not_tried), "not tried (why: --format json)"),
             (*undecodable, "records were not understood"),
         ];
         for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
@@ -185,6 +204,10 @@ mod tests {
         Outcome::Failed { why: "a\n\u{1b}[31mb".to_owned() }
     }
 
+    const fn not_tried() -> Outcome {
+        Outcome::NotTried { why: "it is a test" }
+    }
+
     fn summary(outcomes: &[Outcome]) -> Summary {
         let mut summary = Summary::new(Backend::Syscall);
         outcomes.iter().for_each(|outcome| summary.add(outcome));
@@ -198,6 +221,7 @@ mod tests {
             (Outcome::NotSeen, "NOT SEEN"),
             (Outcome::NotCovered(Backend::Syscall), "not covered by the syscall backend"),
             (failed(), "FAILED: a\\n\\u{1b}[31mb"),
+            (not_tried(), "not tried: it is a test"),
         ] {
             let line = tried(outcome).line(Format::Text);
             assert_eq!(line.lines().count(), 1, "{line}");

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::scene::Place;
-use super::ways::WAYS;
+use super::place::{Place, Ports};
+use super::ways::ways;
+use crate::clock;
 
 /// On the child's stdout, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,11 +21,15 @@ pub enum Answer {
     },
 }
 
-/// Goes a way of a scene; `None` if there is no such way.
-pub fn touch(id: &str, dir: &Path, port: u16) -> Option<Answer> {
-    let way = WAYS.iter().find(|way| way.id == id)?;
-    let place = Place { dir: dir.to_owned(), id: way.id, port };
-    Some(match (way.act)(&place) {
+/// Goes a way of a scene, or does what a second process does with a descriptor; `None` if there is no such way.
+pub fn touch(id: &str, dir: &Path, ports: Ports, second: Option<i32>) -> Option<Answer> {
+    let way = ways().find(|way| way.id == id)?;
+    let place = Place { dir: dir.to_owned(), id: way.id, ports };
+    let done = match second {
+        None => (way.act)(&place),
+        Some(fd) => way.second?(fd).map(|()| clock::since_boot()),
+    };
+    Some(match done {
         Ok(before) => Answer::Done { before },
         Err(error) => Answer::Refused { why: error.to_string() },
     })

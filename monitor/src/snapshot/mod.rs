@@ -17,18 +17,20 @@ mod wanted;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io;
 use std::net::IpAddr;
 
 use rustix::time::{ClockId, clock_gettime};
 
 use self::fds::Fds;
 pub use self::name::name;
-pub(crate) use self::process::Process;
+pub(crate) use self::process::{Process, kernel_key};
 use self::sockets::Sockets;
 pub use self::wanted::Wanted;
 use crate::access::{Access, Actor, Object, ObjectKey, Outcome, TargetId};
 use crate::decode::Decoded;
 use crate::model::Action;
+use crate::node::Namespaces;
 
 /// Holders that are reported; one of them has a few kilobytes until it is written. More are counted.
 const HOLDERS_MAX: usize = 2048;
@@ -120,6 +122,22 @@ impl Uses {
 /// A process as it is now, and what could not be found out about it; `None` when it is gone.
 pub fn describe(pid: u32, wanted: &Wanted) -> Option<(Actor, Vec<String>)> {
     Process::open(pid).ok()?.describe(pid, wanted)
+}
+
+/// The namespaces of a process.
+pub fn namespaces_of(pid: u32) -> io::Result<Namespaces> {
+    let process = Process::open(pid)?;
+    let of = |kind: &str| {
+        let link = process.link(&format!("ns/{kind}"))?;
+        status::namespace(&link).ok_or_else(|| io::Error::other("it names no namespace"))
+    };
+    Ok(Namespaces { mnt: of("mnt")?, pid: of("pid")?, net: of("net")? })
+}
+
+/// Those of the node's first process, or of the kernel's own first thread, which shows them to who may not look at the first process.
+pub fn namespaces_of_node() -> io::Result<Namespaces> {
+    const KTHREADD: u32 = 2;
+    namespaces_of(1).or_else(|error| namespaces_of(KTHREADD).map_err(|_| error))
 }
 
 /// Looks at the node. It changes the network namespace of the thread it is called on, which is good for nothing else afterwards.

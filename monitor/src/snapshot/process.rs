@@ -54,24 +54,29 @@ impl Process {
         Some(nanoseconds(Stat::parse(&self.read("stat").ok()?)?.start))
     }
 
+    /// Whose rights it has.
+    pub(crate) fn euid(&self) -> Option<u32> {
+        Some(Status::parse(&self.read("status").ok()?)?.euid)
+    }
+
     /// Whether it is the process that started then.
     pub(crate) fn started_at(&self, start: u64) -> bool {
         self.start().is_some_and(|own| own == start - start % nanoseconds(1))
     }
 
-    fn read_at_most(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn read_at_most(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
         let file = openat(&self.dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut text = Vec::new();
         File::from(file).take(most).read_to_end(&mut text)?;
         Ok(text)
     }
 
-    pub(super) fn link(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub(crate) fn link(&self, name: &str) -> io::Result<Vec<u8>> {
         let link = readlinkat(&self.dir, name, Vec::new())?;
         Ok(OsString::from_vec(link.into_bytes()).into_vec())
     }
 
-    pub(super) fn namespace(&self, kind: &str) -> Option<u32> {
+    pub(crate) fn namespace(&self, kind: &str) -> Option<u32> {
         namespace(&self.link(&format!("ns/{kind}")).ok()?)
     }
 
@@ -115,6 +120,7 @@ impl Process {
             args_truncated,
             cwd,
             traced: status.traced,
+            role: 0,
             uid: status.uid,
             euid: status.euid,
             gid: status.gid,
@@ -128,6 +134,7 @@ impl Process {
             cgroup_id: None,
             cgroup,
             ancestors: ancestors(&stat, wanted),
+            exe_hash: None,
         };
         Some((actor, errors))
     }
@@ -182,7 +189,7 @@ pub(super) fn id(stat: &Statx) -> FileId {
 }
 
 /// Where the file system shows what the kernel holds, which is nearly everywhere.
-pub(super) fn kernel_key(stat: &Statx) -> ObjectKey {
+pub(crate) fn kernel_key(stat: &Statx) -> ObjectKey {
     ObjectKey::new(stat.stx_dev_major << 20 | stat.stx_dev_minor, stat.stx_ino)
 }
 

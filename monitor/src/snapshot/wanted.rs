@@ -80,6 +80,16 @@ impl Wanted {
             own_pid: own_pid(),
         }
     }
+
+    /// What of it belongs to some targets.
+    pub fn of(mut self, targets: &HashSet<TargetId>) -> Self {
+        self.files.retain(|_, (id, _)| targets.contains(id));
+        self.devices = self.files.keys().map(|file| file.dev).collect();
+        self.trees.retain(|(_, id)| targets.contains(id));
+        self.sockets.retain(|_, (id, _)| targets.contains(id));
+        self.ports.retain(|_, port| targets.contains(&port.target));
+        self
+    }
 }
 
 /// Where the targets are and where they really are, the innermost first.

@@ -31,7 +31,7 @@ use crate::watch::Keeper;
 const SETTLE: Duration = Duration::from_millis(5);
 
 /// The same for what may be part of an open, which then is reported as that.
-const MAKING: Duration = Duration::from_millis(50);
+const MAKING: Duration = Duration::from_millis(500);
 
 /// Files that an open made, of late.
 const MADE_MAX: usize = 64;
@@ -70,6 +70,11 @@ impl Item {
             Self::Heard(heard) => heard.at,
             Self::Mounted(mounted) => mounted.at,
         }
+    }
+
+    /// Something ended. Whoever lets go of it last is named, which is the daemon if it looked at it at that moment; it removes nothing.
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Heard(heard) if heard.what == What::Removed && heard.above.is_some())
     }
 
     fn pid(&self) -> u32 {
@@ -125,7 +130,7 @@ impl Teller {
         self.brief_mounts += brief_mounts;
         let own = std::process::id();
         let items = heard.into_iter().map(Item::Heard).chain(mounted.into_iter().map(Item::Mounted));
-        self.waiting.extend(items.filter(|item| item.pid() != own));
+        self.waiting.extend(items.filter(|item| item.pid() != own || item.is_end()));
         Ok(())
     }
 
@@ -252,6 +257,11 @@ fn is_new_name(item: &Item, pid: u32) -> bool {
 
 /// As the kernel side described the process when its call ended, or else as /proc has it now.
 fn doer(pid: u32, time: u64, kernel: &Kernel, who: &Who<'_>) -> Doer {
+    if pid == std::process::id() {
+        let why =
+            "process: the kernel does not tell it, because bypassd looked at the object when it was removed";
+        return Doer { actor: Actor::default(), errors: vec![why.to_owned()] };
+    }
     if let Some(actor) = kernel.doer(pid, lately(time)) {
         return Doer { actor, errors: Vec::new() };
     }

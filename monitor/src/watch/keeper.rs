@@ -85,7 +85,8 @@ impl Keeper {
         kernel.listener_mut().begin();
         let mut new = plan(kernel, &self.root, &self.targets, &self.inbound)?;
         kernel.listener_mut().end(|| new.paths_of(&self.targets));
-        let kept = self.notices.set(std::mem::take(&mut new.notices));
+        let known = &self.plan.desired.objects;
+        let kept = self.notices.set(std::mem::take(&mut new.notices), |key| known.contains_key(key));
         self.keep(&kept, &mut new);
         new.keep_above(&mut self.plan);
         new.keep_missing(&mut self.plan);
@@ -131,10 +132,26 @@ impl Keeper {
         Ok(())
     }
 
-    /// Takes the targets of another policy. One that was there before keeps its number; the next plan arms them.
-    pub fn replace(&mut self, inbound: Vec<Class>, targets: impl Iterator<Item = Target>) {
+    /// Takes the targets of another policy, and returns those that are new; the next plan arms them.
+    pub fn replace(
+        &mut self,
+        inbound: Vec<Class>,
+        targets: impl Iterator<Item = Target>,
+    ) -> HashSet<TargetId> {
         self.inbound = inbound;
-        self.targets.replace(targets);
+        let new = self.targets.replace(targets);
+        self.plan.forget(|id| !self.targets.has(id));
+        new
+    }
+
+    /// Whether the policy that holds now has it.
+    pub fn has(&self, id: TargetId) -> bool {
+        self.targets.has(id.0)
+    }
+
+    /// Takes other targets under the same policy.
+    pub fn retarget(&mut self, targets: impl Iterator<Item = Target>) -> HashSet<TargetId> {
+        self.replace(self.inbound.clone(), targets)
     }
 
     /// Waits until a new plan is due. Safe to cancel.

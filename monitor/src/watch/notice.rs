@@ -84,8 +84,8 @@ impl Notices {
         Ok(Self { fd, watches: HashMap::new(), mounts: mounts.ok() })
     }
 
-    /// Watches exactly these from now on, and what was kept before and still exists: its objects are returned.
-    pub fn set(&mut self, notices: Vec<Notice>) -> HashSet<ObjectKey> {
+    /// Watches exactly these from now on, and what was kept before, still exists and is still wanted: its objects are returned.
+    pub fn set(&mut self, notices: Vec<Notice>, wanted: impl Fn(&ObjectKey) -> bool) -> HashSet<ObjectKey> {
         // Forgets what has ended by now.
         read_all(self.fd.get_ref(), &mut self.watches);
         let mut watches: HashMap<i32, Watched> = HashMap::new();
@@ -110,10 +110,11 @@ impl Notices {
             }
         }
         let mut kept = HashSet::new();
-        for (watch, old) in self.watches.drain() {
+        for (watch, mut old) in self.watches.drain() {
             if watches.contains_key(&watch) {
                 continue;
             }
+            old.keeps.retain(&wanted);
             if old.keeps.is_empty() {
                 // The kernel removes a watch by itself when its directory goes.
                 let _gone = inotify::remove_watch(self.fd.get_ref(), watch);
@@ -189,7 +190,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let fd: OwnedFd = File::open(dir.path()).unwrap().into();
         let mut notices = Notices::new(Path::new("/proc/self/mountinfo")).unwrap();
-        notices.set(vec![Notice { fd, interest: Interest::name(OsStr::new("wanted")), keeps: Vec::new() }]);
+        let wanted = Interest::name(OsStr::new("wanted"));
+        notices.set(vec![Notice { fd, interest: wanted, keeps: Vec::new() }], |_| true);
         std::fs::write(dir.path().join("other"), "").unwrap();
         assert!(!read_all(notices.fd.get_ref(), &mut notices.watches));
         std::fs::write(dir.path().join("wanted"), "").unwrap();
@@ -203,10 +205,22 @@ mod tests {
         let fd: OwnedFd = File::create(&path).unwrap().into();
         let key = ObjectKey::new(1, 2);
         let mut notices = Notices::new(Path::new("/proc/self/mountinfo")).unwrap();
-        assert!(notices.set(vec![Notice { fd, interest: Interest::Itself, keeps: vec![key] }]).is_empty());
+        let notice = Notice { fd, interest: Interest::Itself, keeps: vec![key] };
+        assert!(notices.set(vec![notice], |_| true).is_empty());
         std::fs::rename(&path, dir.path().join("elsewhere")).unwrap();
-        assert!(notices.set(Vec::new()).contains(&key));
+        assert!(notices.set(Vec::new(), |_| true).contains(&key));
         std::fs::remove_file(dir.path().join("elsewhere")).unwrap();
-        assert!(notices.set(Vec::new()).is_empty());
+        assert!(notices.set(Vec::new(), |_| true).is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_the_policy_no_longer_names_is_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd: OwnedFd = File::create(dir.path().join("file")).unwrap().into();
+        let mut notices = Notices::new(Path::new("/proc/self/mountinfo")).unwrap();
+        let notice = Notice { fd, interest: Interest::Itself, keeps: vec![ObjectKey::new(1, 2)] };
+        notices.set(vec![notice], |_| true);
+        assert!(notices.set(Vec::new(), |_| false).is_empty());
+        assert!(notices.watches.is_empty());
     }
 }

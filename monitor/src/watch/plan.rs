@@ -152,6 +152,20 @@ impl Plan {
 }
 
 impl Plan {
+    /// Forgets targets that the policy no longer has, so that nothing of theirs is kept for the next plan.
+    pub(super) fn forget(&mut self, gone: impl Fn(u32) -> bool) {
+        self.desired.objects.retain(|_, watch| !gone(watch.target));
+        self.above.retain(|_, above| {
+            above.targets.retain(|id| !gone(*id));
+            !above.targets.is_empty()
+        });
+        self.places.retain(|id, _| !gone(*id));
+        self.came.retain(|(id, _), _| !gone(*id));
+        self.real.retain(|id, _| !gone(*id));
+    }
+}
+
+impl Plan {
     /// A directory that was above a target a moment ago may be so again before the next plan: it was renamed and comes back, or what
     /// covered it goes.
     pub(super) fn keep_above(&mut self, old: &mut Self) {
@@ -196,6 +210,23 @@ mod tests {
         plan.object(dir, 5, 2);
         plan.object(dir, 6, 1);
         assert_eq!(plan.desired.objects[&dir], Watch { target: 5, flags: WATCH_NAMES | 2 });
+    }
+
+    #[test]
+    fn what_was_of_a_target_goes_with_it() {
+        let mut plan = Plan::default();
+        let [own, dir, other] = [1, 2, 3].map(|ino| ObjectKey::new(1, ino));
+        plan.object(own, 3, 1);
+        plan.object(other, 4, 1);
+        plan.above(dir, Path::new("/etc"), 3);
+        plan.above(other, Path::new("/"), 3);
+        plan.above(other, Path::new("/"), 4);
+        plan.forget(|id| id == 3);
+        assert_eq!(plan.desired.objects.keys().collect::<Vec<_>>(), [&other]);
+        assert_eq!(plan.above.keys().collect::<Vec<_>>(), [&other]);
+        let mut next = Plan::default();
+        next.keep_above(&mut plan);
+        assert_eq!(next.desired.ancestors, [(other, 4)].into());
     }
 
     #[test]

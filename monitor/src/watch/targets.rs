@@ -1,6 +1,7 @@
 //! The targets of a run, by the numbers under which the kernel knows them.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use crate::access::TargetId;
 use crate::target::{Target, What};
@@ -18,8 +19,9 @@ impl Targets {
         Self { list: targets.into_iter().map(|target| (target, true)).collect() }
     }
 
-    /// Takes the targets of another policy. One that was there before keeps its number.
-    pub fn replace(&mut self, targets: impl Iterator<Item = Target>) {
+    /// Takes the targets of another policy, and returns those that the one before did not have. One that was known keeps its number.
+    pub fn replace(&mut self, targets: impl Iterator<Item = Target>) -> HashSet<TargetId> {
+        let before: HashSet<_> = self.iter().map(|(id, _)| id).collect();
         self.list.iter_mut().for_each(|(_, in_policy)| *in_policy = false);
         for target in targets {
             match self.list.iter_mut().find(|(known, _)| *known == target) {
@@ -27,6 +29,7 @@ impl Targets {
                 None => self.list.push((target, true)),
             }
         }
+        self.iter().map(|(id, _)| id).filter(|id| !before.contains(id)).map(TargetId).collect()
     }
 
     /// How many numbers there are.
@@ -36,6 +39,11 @@ impl Targets {
 
     pub fn get(&self, id: TargetId) -> Option<&Target> {
         self.list.get(usize::try_from(id.0).ok()?).map(|(target, _)| target)
+    }
+
+    /// Whether the policy has it.
+    pub fn has(&self, id: u32) -> bool {
+        usize::try_from(id).is_ok_and(|id| self.list.get(id).is_some_and(|(_, in_policy)| *in_policy))
     }
 
     /// Those of the policy.
@@ -67,10 +75,11 @@ mod tests {
     #[test]
     fn numbers_are_never_used_again() {
         let mut targets = Targets::new(vec![target("/a"), target("/b")]);
-        targets.replace([target("/c"), target("/b")].into_iter());
+        assert_eq!(targets.replace([target("/c"), target("/b")].into_iter()), [TargetId(2)].into());
         assert_eq!(targets.iter().collect::<Vec<_>>(), [(1, &target("/b")), (2, &target("/c"))]);
         assert_eq!(targets.get(TargetId(0)), Some(&target("/a")));
-        targets.replace([target("/a")].into_iter());
+        assert_eq!([0, 1, 2, 3].map(|id| targets.has(id)), [false, true, true, false]);
+        assert_eq!(targets.replace([target("/a")].into_iter()), [TargetId(0)].into());
         assert_eq!(targets.iter().collect::<Vec<_>>(), [(0, &target("/a"))]);
         assert_eq!(targets.count(), 3);
     }

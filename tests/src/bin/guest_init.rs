@@ -37,8 +37,13 @@ const DEVICE_LINKS: [(&str, &str); 4] = [
     ("/dev/stderr", "/proc/self/fd/2"),
 ];
 
-const ENVIRONMENT: [(&str, &str); 4] =
-    [("ACTOR_BIN", "/bin/actor"), ("BYPASSD_BIN", "/bin/bypassd"), ("HOME", "/root"), ("PATH", "/bin")];
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("ACTOR_BIN", "/bin/actor"),
+    ("BYPASSD_BIN", "/bin/bypassd"),
+    ("BYPASSD_IMAGE", "/image.tar"),
+    ("HOME", "/root"),
+    ("PATH", "/bin"),
+];
 
 /// What a shell says when a command could not be run.
 const NOT_RUN: i32 = 126;

@@ -1,19 +1,23 @@
 //! A backend that was asked for by name: it works, or the daemon says why not. Never another one instead.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use aya::maps::{Array, HashMap, Map, MapData, MapInfo, loaded_maps};
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use super::{Skip, trials};
-use crate::actor::act;
-use crate::daemon::{Daemon, command, manifests, policy};
+use super::{Skip, operations, trials};
+use crate::actor::{self, act};
+use crate::daemon::{Daemon, command, manifests, policy, program};
+use crate::daemonset::{DaemonSet, mask};
 use crate::event::{at, expect};
-use crate::node::is_guest;
+use crate::node::{is_guest, wait_until};
 
 pub fn all() -> Vec<Trial> {
     trials(
@@ -23,6 +27,8 @@ pub fn all() -> Vec<Trial> {
             ("kprobe", kprobe),
             ("syscall_sees_every_door", syscall_sees_every_door),
             ("blind", blind),
+            ("emptied", emptied),
+            ("frozen", frozen),
         ],
     )
 }
@@ -30,7 +36,7 @@ pub fn all() -> Vec<Trial> {
 /// Every guest's kernel has it; elsewhere what the daemon chooses by itself says whether it attaches.
 fn fentry() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let chosen = at(daemon.started(), "/lifecycle/backend").as_str().context("no backend")?.to_owned();
     daemon.finish()?;
     if chosen == "fentry" || is_guest() {
@@ -82,6 +88,50 @@ fn blind() -> Result<()> {
     daemon.finish().map(drop)
 }
 
+/// Someone removes from the kernel's table what is watched, as `bpftool map delete` does.
+fn emptied() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let others: BTreeSet<_> = ids("OBJECTS")?.into_iter().collect();
+    let (mut daemon, address) = operations::served(&manifests(dir.path(), ""))?;
+    wait_until("the daemon to be ready", || operations::is_ready(address))?;
+    let own =
+        ids("OBJECTS")?.into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
+    let mut table = HashMap::<_, Key, u64>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
+    let keys: Vec<Key> = table.keys().collect::<Result<_, _>>()?;
+    ensure!(!keys.is_empty(), "nothing is watched");
+    for key in &keys {
+        table.remove(key)?;
+    }
+    let blind = daemon.wait_for("the report", |event| at(event, "/health/state") == "blind")?;
+    ensure!(at(&blind, "/health/missing").to_string().contains("objects that someone removed"), "{blind:#}");
+    let answer = operations::get(address, "/readyz")?;
+    ensure!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    act(["open", &dir.path().join("a.yaml").to_string_lossy(), "create"])?;
+    expect(&daemon.alert()?, &json!({"action": "create"}))?;
+    daemon.wait_for("the recovery", |event| at(event, "/health/state") == "recovered")?;
+    daemon.finish().map(drop)
+}
+
+/// Nobody can have himself taken for the daemon, or answer in its place.
+fn frozen() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let others: BTreeSet<_> = ids("OWN")?.into_iter().collect();
+    let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
+    let own = ids("OWN")?.into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
+    let mut table = Array::<_, [u64; 6]>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
+    let value = table.get(&0, 0)?;
+    ensure!(table.set(0, value, 0).is_err(), "it can be written to");
+    daemon.finish().map(drop)
+}
+
+/// An object's device and number.
+type Key = [u64; 2];
+
+fn ids(name: &str) -> Result<Vec<u32>> {
+    let maps = loaded_maps().collect::<Result<Vec<_>, _>>()?;
+    Ok(maps.iter().filter(|map| map.name_as_str() == Some(name)).map(MapInfo::id).collect())
+}
+
 /// The fallback works on kernels that can do better, too.
 fn syscall_sees_every_door() -> Result<()> {
     sees_every_door("syscall")
@@ -100,7 +150,7 @@ fn sees_every_door(backend: &str) -> Result<()> {
         watched.display(),
         socket.display(),
     );
-    let mut daemon = Daemon::start_with(Some(&policy(&targets, "")), &["--backend", backend])?;
+    let mut daemon = as_shipped(backend, &policy(&targets, ""))?;
     expect(
         daemon.started(),
         &json!({"agent": {"backend": backend}, "lifecycle": {"backend": backend, "hooks_missing": []}}),
@@ -118,4 +168,24 @@ fn sees_every_door(backend: &str) -> Result<()> {
     act(["unix", &socket])?;
     expect(&daemon.alert()?, &json!({"target": {"class": "runtime_api"}}))?;
     daemon.finish().map(drop)
+}
+
+/// With the capabilities that the DaemonSet gives, and none besides: for `fentry` they are enough on every kernel.
+fn as_shipped(backend: &str, policy: &str) -> Result<Daemon> {
+    let daemon_set = DaemonSet::shipped()?;
+    let given = daemon_set.container()?.security_context.capabilities.add.iter().map(String::as_str);
+    // fanotify wants one more, and so do kprobes where perf_event_paranoid is 3, as on Debian.
+    let mask = mask(given.chain((backend != "fentry").then_some("SYS_ADMIN")))?;
+    let files = tempfile::tempdir()?;
+    let file = files.path().join("policy.yaml");
+    fs::write(&file, policy)?;
+    let mut command = Command::new(actor::program()?);
+    command.args(["with-capabilities", &format!("{mask:x}")]).arg(program()?);
+    command.args(["run", "--format", "native", "--backend", backend, "--config"]).arg(file);
+    let daemon = Daemon::start_by(command, files)?;
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid()))?;
+    let held = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("CapEff:\t")?, 16).ok());
+    // A machine may lack one of them itself.
+    ensure!(held.is_some_and(|held| held & !mask == 0), "{status}");
+    Ok(daemon)
 }

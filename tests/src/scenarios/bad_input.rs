@@ -48,7 +48,7 @@ fn policy_files() -> Result<()> {
             "version: 1\nprofil: none\n",
             &["policy.yaml:2:1", "unknown key `profil`", "did you mean `profile`?"],
         ),
-        ("version: 1\nprofile: rancher\n", &["policy.yaml:2:10", "`rancher`", "auto, kubeadm, none"]),
+        ("version: 1\nprofile: rancher\n", &["policy.yaml:2:10", "`rancher`", "auto, kubeadm, k3s"]),
         ("version: 1\nallow: {a: [}\n", &["policy.yaml:2:"]),
         ("version: 1\nversion: 1\n", &["policy.yaml:2:1", "given twice"]),
         (

@@ -27,7 +27,7 @@ pub fn all() -> Vec<Trial> {
 fn directory_made_later() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let path = dir.path().join("manifests");
-    let mut daemon = Daemon::start(&manifests(&path, ""))?;
+    let mut daemon = Daemon::fresh(&manifests(&path, ""))?;
     expect(
         daemon.started(),
         &json!({"lifecycle": {"targets_waiting": [

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::trials;
-use crate::actor::{program, shell};
+use crate::actor::{copy_to, must, program, shell};
 use crate::daemon::{Daemon, paths, policy};
 use crate::event::{at, expect};
 use crate::node::{Containerd, wait_until, which};
@@ -24,6 +24,8 @@ pub fn all() -> Vec<Trial> {
             ("a_rule_is_about_its_pod", a_rule_is_about_its_pod),
             ("held_before_the_start", held_before_the_start),
             ("forged_cgroup", forged_cgroup),
+            ("own_executable_at_an_allowed_path", own_executable_at_an_allowed_path),
+            ("static_pod_that_claims_to_be_another", static_pod_that_claims_to_be_another),
         ],
     )
 }
@@ -32,21 +34,35 @@ pub fn all() -> Vec<Trial> {
 const UID: &str = "09a70ae9c2d44f1e8b3a5c7d9e1f2a3b";
 
 /// A pod's container, as the kubelet would have one made.
-struct Pod {
+pub(super) struct Pod {
     id: &'static str,
     namespace: &'static str,
     name: &'static str,
     uid: &'static str,
+    image: &'static str,
 }
 
-const ETCD: Pod = Pod { id: "etcd-1", namespace: "kube-system", name: "etcd-node1", uid: UID };
+const IMAGE: &str = "registry.k8s.io/etcd:3.5.15-0";
+
+pub(super) const ETCD: Pod =
+    Pod { id: "etcd-1", namespace: "kube-system", name: "etcd-node1", uid: UID, image: IMAGE };
 
 /// It has the name of another pod, which anyone who may make pods can give.
-const IMPOSTOR: Pod = Pod {
+pub(super) const IMPOSTOR: Pod = Pod {
     id: "impostor-1",
     namespace: "default",
     name: "etcd-node1",
     uid: "8f29b4a0-7e5a-4d6e-9b1c-2a4f6c8e0d13",
+    image: IMAGE,
+};
+
+/// Whoever writes a manifest gives it the name and the namespace he wants. The image is what runs.
+const CLAIMANT: Pod = Pod {
+    id: "claimant-1",
+    namespace: "kube-system",
+    name: "etcd-node1",
+    uid: "0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e",
+    image: "docker.io/library/busybox:latest",
 };
 
 impl Pod {
@@ -62,7 +78,7 @@ impl Pod {
             ("sandbox-id", "sandbox-1"),
             ("container-name", "etcd"),
             ("container-type", "container"),
-            ("image-name", "registry.k8s.io/etcd:3.5.15-0"),
+            ("image-name", self.image),
         ]
         .into_iter()
         .flat_map(|(key, value)| ["--annotation".to_owned(), format!("io.kubernetes.cri.{key}={value}")])
@@ -71,14 +87,14 @@ impl Pod {
 }
 
 /// A watched manifest, and a root file system that has it, too.
-struct Scene {
+pub(super) struct Scene {
     containerd: Containerd,
     dir: TempDir,
-    manifest: PathBuf,
+    pub(super) manifest: PathBuf,
 }
 
 impl Scene {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let containerd = Containerd::start()?;
         let dir = tempfile::tempdir_in("/run")?;
         let rootfs = dir.path().join("rootfs");
@@ -94,16 +110,37 @@ impl Scene {
         Ok(Self { containerd, dir, manifest: watched.join("x.yaml") })
     }
 
-    fn watched(&self) -> &Path {
+    pub(super) fn watched(&self) -> &Path {
         self.manifest.parent().unwrap_or(Path::new("/"))
     }
 
-    /// The runtime's socket is named, so that its containers are found; its own client may use it.
+    /// A place beside it.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(super) fn socket(&self) -> PathBuf {
+        self.containerd.socket()
+    }
+
+    pub(super) fn containerd(&self) -> &Containerd {
+        &self.containerd
+    }
+
+    pub(super) fn restart(&mut self) -> Result<()> {
+        self.containerd.restart()
+    }
+
+    /// Its client may use the runtime.
     fn start(&self, rules: &str) -> Result<Daemon> {
+        Daemon::fresh(&self.policy(&format!("{}, {rules}", ctr()?)))
+    }
+
+    /// The runtime's socket is named, so that its containers are found.
+    pub(super) fn policy(&self, rules: &str) -> String {
         let runtime = format!("runtime_api: {{sockets: [{}]}}", self.containerd.socket().display());
-        let ctr = format!("{{id: ctr, targets: runtime_api, process: {{exe: {}}}}}", which("ctr")?.display());
         let manifests = paths("static_pod_manifest", &[self.watched()]);
-        Daemon::start(&policy(&format!("{runtime}, {manifests}"), &format!("{ctr}, {rules}")))
+        policy(&format!("{runtime}, {manifests}"), rules)
     }
 
     /// Runs a line of shell in a container.
@@ -117,19 +154,34 @@ impl Scene {
         self.containerd.ctr(&args)
     }
 
-    fn run_in(&self, pod: &Pod, line: &str) -> Result<()> {
-        let more = [vec!["--cgroup".to_owned(), pod.cgroup()], pod.annotations()].concat();
+    pub(super) fn run_in(&self, pod: &Pod, line: &str) -> Result<()> {
+        self.run_in_with(pod, &[], line)
+    }
+
+    fn run_in_with(&self, pod: &Pod, more: &[String], line: &str) -> Result<()> {
+        let more = [&["--cgroup".to_owned(), pod.cgroup()], &pod.annotations()[..], more].concat();
         self.run("k8s.io", pod.id, &more, line)
     }
 
     /// While a container runs that has begun with a line of shell.
-    fn meanwhile(&self, pod: &Pod, line: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    pub(super) fn meanwhile(&self, pod: &Pod, line: &str, act: impl FnOnce() -> Result<()>) -> Result<()> {
+        self.meanwhile_with(pod, &[], line, act)
+    }
+
+    /// The same with more arguments of ctr.
+    pub(super) fn meanwhile_with(
+        &self,
+        pod: &Pod,
+        more: &[String],
+        line: &str,
+        act: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
         let running = self.watched().join("running");
         let line = format!(
             "{line}; busybox touch /watched/running; while busybox test -e /watched/running; do busybox sleep 0.1; done"
         );
         std::thread::scope(|scope| {
-            let container = scope.spawn(|| self.run_in(pod, &line));
+            let container = scope.spawn(|| self.run_in_with(pod, more, &line));
             wait_until("the container runs", || running.exists() || container.is_finished())?;
             let acted = if running.exists() { act() } else { Ok(()) };
             // It ends by that, and it may have ended before.
@@ -140,31 +192,41 @@ impl Scene {
     }
 }
 
-const READ: &str = "busybox cat /watched/x.yaml >/dev/null";
+/// A rule about the runtime's client.
+pub(super) fn ctr() -> Result<String> {
+    Ok(format!("{{id: ctr, targets: runtime_api, process: {{exe: {}}}}}", which("ctr")?.display()))
+}
 
-fn process_of(pod: &Pod) -> Value {
+pub(super) const READ: &str = "busybox cat /watched/x.yaml >/dev/null";
+
+pub(super) fn process_of(pod: &Pod) -> Value {
     json!({
         "exe": "/bin/busybox",
         "container": {
             "id": pod.id,
             "runtime": "containerd",
             "name": "etcd",
-            "image": "registry.k8s.io/etcd:3.5.15-0",
+            "image": pod.image,
             "sandbox_id": "sandbox-1",
         },
         "pod": {
             "namespace": pod.namespace,
             "name": pod.name,
             "uid": pod.uid,
-            "static": pod.uid == UID,
+            "static": !pod.uid.contains('-'),
             "source": "bundle",
         },
     })
 }
 
 fn nothing_missing(event: &Value) -> Result<()> {
+    // The container may be gone before its executable was opened; then nothing on the node has its path.
+    let gone = |error: &Value| {
+        error.as_str().is_some_and(|error| error.starts_with("exe_sha256: the process ended"))
+    };
     let errors = at(event, "/enrichment_errors");
-    ensure!(errors.is_null(), "{errors}");
+    let others = errors.as_array().is_some_and(|errors| !errors.iter().all(gone));
+    ensure!(!others, "{errors}");
     Ok(())
 }
 
@@ -206,6 +268,35 @@ fn a_rule_is_about_its_pod() -> Result<()> {
     scene.run_in(&ETCD, "busybox touch /watched/new.yaml")?;
     let written = json!({"verdict": {"reason": "access_not_allowed"}, "process": process_of(&ETCD)});
     expect(&daemon.alert()?, &written)?;
+    daemon.finish().map(drop)
+}
+
+/// As a container that brings its own /usr/bin/kubelet.
+fn own_executable_at_an_allowed_path() -> Result<()> {
+    let scene = Scene::new()?;
+    // A container has a /run of its own.
+    let dir = tempfile::tempdir()?;
+    let kubelet = copy_to(&dir.path().join("kubelet"))?;
+    let own = scene.dir.path().join("rootfs").join(kubelet.strip_prefix("/")?);
+    fs::create_dir_all(own.parent().context("it is in a directory")?)?;
+    copy_to(&own)?;
+    let rule =
+        format!("{{id: kubelet, targets: static_pod_manifest, process: {{exe: {}}}}}", kubelet.display());
+    let mut daemon = scene.start(&rule)?;
+    must(&kubelet, ["open", &scene.manifest.to_string_lossy(), "r"])?;
+    let act = || scene.run_in(&IMPOSTOR, &format!("{} open /watched/x.yaml r", kubelet.display()));
+    let mut process = process_of(&IMPOSTOR);
+    process["exe"] = json!(kubelet);
+    daemon.silent_until(act, &json!({"verdict": {"reason": "exe_not_node_file"}, "process": process}))?;
+    daemon.finish().map(drop)
+}
+
+fn static_pod_that_claims_to_be_another() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut daemon = scene.start(RULE)?;
+    scene.run_in(&ETCD, READ)?;
+    let claimant = json!({"verdict": {"reason": "container_mismatch"}, "process": process_of(&CLAIMANT)});
+    daemon.silent_until(|| scene.run_in(&CLAIMANT, READ), &claimant)?;
     daemon.finish().map(drop)
 }
 

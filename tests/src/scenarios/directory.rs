@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::files::Scene;
@@ -20,11 +21,13 @@ pub fn all() -> Vec<Trial> {
             ("attributes", attributes),
             ("directory_itself", directory_itself),
             ("ancestor", ancestor),
+            ("ancestor_made_anew_and_removed", ancestor_made_anew_and_removed),
             ("mount_over", mount_over),
             ("mount_over_ancestor", mount_over_ancestor),
             ("mount_in_a_private_namespace", mount_in_a_private_namespace),
             ("moved_directory_stays_watched", moved_directory_stays_watched),
             ("link_of_a_new_file", link_of_a_new_file),
+            ("exchange_is_one_event", exchange_is_one_event),
         ],
     )
 }
@@ -136,6 +139,22 @@ fn ancestor() -> Result<()> {
     scene.daemon.finish().map(drop)
 }
 
+/// Nobody had time to look at what took the name.
+fn ancestor_made_anew_and_removed() -> Result<()> {
+    let mut scene = scene()?;
+    if scene.is_syscall() {
+        // fanotify tells of it if the daemon has looked by then.
+        return Ok(());
+    }
+    let (dir, moved) = (scene.dir.path().to_owned(), scene.dir.path().with_extension("moved"));
+    let (above, aside) = (dir.display(), moved.display());
+    shell(&format!("mv {above} {aside}; mkdir {above}; rmdir {above}; mv {aside} {above}"))?;
+    scene.daemon.wait_for("the removal", |event| {
+        event["action"] == "unlink" && at(event, "/target/path") == &json!(dir)
+    })?;
+    scene.daemon.stop(Signal::TERM).map(drop)
+}
+
 fn mount_over() -> Result<()> {
     let mut scene = scene()?;
     let dir = scene.path("manifests");
@@ -217,5 +236,22 @@ fn link_of_a_new_file() -> Result<()> {
     scene
         .next("and then", &json!({"action": "link", "target": {"path": new, "to": scene.path("outside")}}))?;
     scene.next("and then", &json!({"action": "write", "target": {"class": "static_pod_manifest"}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+/// Whichever of the two is named first, with a file outside and with one inside.
+fn exchange_is_one_event() -> Result<()> {
+    let mut scene = scene()?;
+    let actor = program()?.display().to_string();
+    fs::write(scene.path("outside"), "kind: Pod\n")?;
+    fs::write(scene.path("manifests/other.yaml"), "kind: Pod\n")?;
+    for pair in ["outside manifests/etcd.yaml", "manifests/etcd.yaml outside"] {
+        let wanted = json!({"action": "rename", "target": {"path": scene.manifest}});
+        scene.causes(&format!("exec {actor} file exchange {pair}"), &wanted)?;
+    }
+    scene.causes(
+        &format!("exec {actor} file exchange manifests/etcd.yaml manifests/other.yaml"),
+        &json!({"action": "rename", "target": {"class": "static_pod_manifest"}}),
+    )?;
     scene.daemon.finish().map(drop)
 }

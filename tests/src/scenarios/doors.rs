@@ -76,7 +76,7 @@ impl Node {
     }
 
     pub(super) fn config(&self) -> Result<Daemon> {
-        Daemon::start(&policy(&self.targets("kubelet_config", &["kubelet/config.yaml"]), ""))
+        Daemon::fresh(&policy(&self.targets("kubelet_config", &["kubelet/config.yaml"]), ""))
     }
 
     pub(super) fn read(&self, name: &str) -> Result<()> {
@@ -211,7 +211,7 @@ fn no_manifests_and_no_port_is_a_gap() -> Result<()> {
     let present = paths("static_pod_manifest", &[dir.path()]);
     let both = absent.replace("paths", "ports: [1], paths");
     for (targets, gap) in [(&absent, true), (&present, false), (&both, false)] {
-        let daemon = Daemon::start(&policy(targets, ""))?;
+        let daemon = Daemon::fresh(&policy(targets, ""))?;
         let gaps = at(daemon.started(), "/lifecycle/coverage_gaps").to_string();
         ensure!(gaps.contains("staticPodURL") == gap, "{targets}: {gaps}");
         daemon.finish()?;

@@ -29,12 +29,13 @@ pub fn all() -> Vec<Trial> {
 }
 
 fn counts_are_exact() -> Result<()> {
-    let (threads, each): (u64, u64) = (2, if is_guest() { 10_000 } else { 100_000 });
+    let threads = u64::try_from(thread::available_parallelism()?.get())?;
+    let each: u64 = if is_guest() { 10_000 } else { 100_000 };
     let dir = tempfile::tempdir()?;
     let (noisy, quiet) = (dir.path().join("noisy.yaml"), dir.path().join("quiet.yaml"));
     fs::write(&noisy, "kind: Pod\n")?;
     fs::write(&quiet, "kind: Pod\n")?;
-    let mut daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let mut daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let mut flood = Command::new(program()?)
         .args(["hammer", "each", &threads.to_string(), &each.to_string()])
         .arg(&noisy)
@@ -46,6 +47,8 @@ fn counts_are_exact() -> Result<()> {
     daemon.wait_for("the single access", |event| at(event, "/target/path") == &json!(quiet))?;
     let pid = flood.id();
     ensure!(flood.wait()?.success(), "the flood failed");
+    let most = kibibytes(daemon.pid(), "VmHWM:")?;
+    ensure!(most < 40 << 10, "{most} KiB of memory at most");
     let (_, events) = daemon.stop(Signal::TERM)?;
     let of_flood = |event: &&Value| at(event, "/process/pid") == pid;
     let counted: u64 = events.iter().filter(of_flood).map(|event| event["count"].as_u64().unwrap_or(1)).sum();
@@ -59,6 +62,13 @@ fn counts_are_exact() -> Result<()> {
     Ok(())
 }
 
+/// A line of /proc/PID/status.
+fn kibibytes(pid: u32, name: &str) -> Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
 /// Threads that interrupt each other on one CPU, in the kernel too if it can be.
 const TOGETHER: u64 = 3;
 
@@ -67,14 +77,14 @@ fn interrupted_opens() -> Result<()> {
     let manifest = dir.path().join("a.yaml");
     fs::write(&manifest, "kind: Pod\n")?;
     let each = 10_000;
-    let daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     hammer_one(each, &manifest.to_string_lossy())?;
     all_are_counted(daemon, "open", TOGETHER * each)
 }
 
 fn interrupted_connects() -> Result<()> {
     let (port, each) = (sink()?, 3000);
-    let daemon = Daemon::start(&policy(&format!("datastore_api: {{ports: [{port}]}}"), ""))?;
+    let daemon = Daemon::fresh(&policy(&format!("datastore_api: {{ports: [{port}]}}"), ""))?;
     hammer_one(each, &port.to_string())?;
     all_are_counted(daemon, "connect", TOGETHER * each)
 }

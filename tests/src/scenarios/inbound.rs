@@ -20,6 +20,7 @@ pub fn all() -> Vec<Trial> {
             ("expected_source", expected_source),
             ("from_here_is_reported_once", from_here_is_reported_once),
             ("not_asked_for", not_asked_for),
+            ("of_the_kubelet", of_the_kubelet),
         ],
     )
 }
@@ -93,5 +94,23 @@ fn not_asked_for() -> Result<()> {
     let mut daemon = Daemon::start(&policy(&format!("datastore_api: {{ports: [{port}]}}"), ""))?;
     connect(port)?;
     daemon.silent_until(|| act(["tcp", "127.0.0.1", &port.to_string()]), &json!({"action": "connect"}))?;
+    daemon.finish().map(drop)
+}
+
+fn of_the_kubelet() -> Result<()> {
+    let port = free_port()?;
+    let rule = "{id: control-plane, targets: kubelet_api, access: accept, source: 192.0.2.0/24}";
+    let mut daemon =
+        Daemon::start(&policy(&format!("kubelet_api: {{ports: [{port}], destinations: any}}"), rule))?;
+    connect(port)?;
+    expect(
+        &daemon.alert()?,
+        &json!({
+            "action": "accept",
+            "rule": {"id": "kubelet_api.accept"},
+            "verdict": {"reason": "source_mismatch"},
+            "target": {"class": "kubelet_api", "direction": "inbound", "src_ip": "10.99.0.2", "dst_port": port},
+        }),
+    )?;
     daemon.finish().map(drop)
 }

@@ -36,7 +36,7 @@ pub fn all() -> Vec<Trial> {
 
 fn started() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let started = daemon.started();
     expect(
         started,
@@ -60,7 +60,7 @@ fn started() -> Result<()> {
 
 fn ends_with(signal: Signal, name: &str) -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let (status, events) = daemon.stop(signal)?;
     ensure!(status.code() == Some(0), "{status}");
     let stopping = json!({"lifecycle": {"state": "stopping", "reason": name, "alerts": 0}});
@@ -114,7 +114,7 @@ fn closed_output() -> Result<()> {
 
 fn own_accesses() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let mut daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let pid = daemon.pid();
     // Each change makes the daemon look at the directory.
     for index in 0..20 {

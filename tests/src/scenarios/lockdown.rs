@@ -75,7 +75,7 @@ fn doctor() -> Result<()> {
 
 fn says_what_it_does_not_see() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let missing = at(daemon.started(), "/lifecycle/hooks_missing");
     ensure!(missing.as_array().is_none_or(Vec::is_empty), "{missing:#}");
     let gaps = at(daemon.started(), "/lifecycle/coverage_gaps").to_string();

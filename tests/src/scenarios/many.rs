@@ -22,7 +22,7 @@ fn short_lived_processes() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let manifest = dir.path().join("etcd.yaml");
     fs::write(&manifest, "kind: Pod\n")?;
-    let mut daemon = Daemon::start(&manifests(dir.path(), ""))?;
+    let mut daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
     let actor = program()?;
     must(&actor, ["many", &count.to_string(), &manifest.to_string_lossy()])?;
     let mut numbers = BTreeSet::new();

@@ -1,32 +1,52 @@
 //! The tests: one file a subject.
 
+mod actors;
 mod backends;
 mod bad_input;
 mod changes;
+mod collect;
 mod commands;
 mod containers;
 mod directory;
+mod dist;
 mod doors;
 mod explain;
 mod files;
 mod flood;
+mod identity;
+mod image;
 mod inbound;
 mod keys;
+mod learn;
 mod lifecycle;
 mod lockdown;
 mod manifests;
 mod many;
+mod operations;
+mod output;
 mod policy;
 mod ports;
+mod posture;
+mod privileges;
+mod quiet;
 mod real;
 mod reload;
+mod report;
+mod running;
 mod selftest;
+mod served;
+mod shippers;
 mod snapshot;
+mod soak;
 mod sockets;
 mod stalled;
 mod takeover;
 mod uring;
 mod ways;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
@@ -46,9 +66,18 @@ pub fn all() -> Vec<Trial> {
         backends::all(),
         sockets::all(),
         ports::all(),
+        operations::all(),
+        output::all(),
         policy::all(),
+        identity::all(),
+        actors::all(),
         explain::all(),
+        learn::all(),
         reload::all(),
+        running::all(),
+        posture::all(),
+        report::all(),
+        collect::all(),
         manifests::all(),
         many::all(),
         flood::all(),
@@ -58,12 +87,19 @@ pub fn all() -> Vec<Trial> {
         ways::all(),
         selftest::all(),
         lifecycle::all(),
+        privileges::all(),
         snapshot::all(),
         commands::all(),
         bad_input::all(),
         real::all(),
         stalled::all(),
         containers::all(),
+        image::all(),
+        dist::all(),
+        shippers::all(),
+        quiet::all(),
+        soak::all(),
+        served::all(),
     ]
     .into_iter()
     .flatten()
@@ -83,13 +119,36 @@ fn trials(subject: &str, tests: &[(&str, Test)]) -> Vec<Trial> {
 }
 
 fn trial(subject: &str, name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
-    Trial::ignorable_test(format!("{subject}::{name}"), move || match test() {
-        Ok(()) => Ok(Completion::Completed),
-        Err(error) => match error.downcast_ref::<Skip>() {
-            Some(skip) => Ok(Completion::ignored_with(skip)),
-            None => Err(Failed::from(format!("{error:?}"))),
-        },
+    let own = subject.to_owned();
+    Trial::ignorable_test(format!("{subject}::{name}"), move || {
+        let result = timed(own, test);
+        match result {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => match error.downcast_ref::<Skip>() {
+                Some(skip) => Ok(Completion::ignored_with(skip)),
+                None => Err(Failed::from(format!("{error:?}"))),
+            },
+        }
     })
+}
+
+/// What the tests of each subject took.
+static TIMES: Mutex<BTreeMap<String, Duration>> = Mutex::new(BTreeMap::new());
+
+fn timed<T>(subject: String, test: impl FnOnce() -> T) -> T {
+    let begin = Instant::now();
+    let result = test();
+    *TIMES.lock().unwrap_or_else(PoisonError::into_inner).entry(subject).or_default() += begin.elapsed();
+    result
+}
+
+/// Where the time went: the subjects that took longest, in seconds.
+pub fn times() -> String {
+    let times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut times: Vec<_> = times.iter().map(|(subject, time)| (time.as_secs_f64(), subject)).collect();
+    times.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let words: Vec<_> = times.iter().take(12).map(|(time, subject)| format!("{subject} {time:.1}")).collect();
+    words.join(", ")
 }
 
 /// The end-to-end program, which started the actors.

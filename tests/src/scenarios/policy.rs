@@ -94,7 +94,9 @@ fn expected_is_silent() -> Result<()> {
     }
     daemon.silent_until(|| scene.read_with(&other), &json!({"process": {"exe": other}}))?;
     let events = daemon.finish()?;
-    ensure!(events.len() == 4, "started, the snapshot, the marker and stopping, and not {events:#?}");
+    let accesses =
+        events.iter().filter(|event| event["kind"] == "alert" || event["kind"] == "allowed").count();
+    ensure!(accesses == 1, "the marker alone, and not {events:#?}");
     Ok(())
 }
 

@@ -2,15 +2,15 @@
 
 use std::net::TcpListener;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use libtest_mimic::Trial;
 use serde_json::json;
 
-use super::trials;
+use super::{Skip, trials};
 use crate::actor::{act, program, shell};
 use crate::daemon::{Daemon, policy};
 use crate::event::expect;
-use crate::node::free_port;
+use crate::node::{free_port, is_guest};
 
 pub fn all() -> Vec<Trial> {
     trials(
@@ -25,6 +25,8 @@ pub fn all() -> Vec<Trial> {
             ("kubelet_on_the_node", kubelet_on_the_node),
             ("kubelet_port_of_a_pod_is_silent", kubelet_port_of_a_pod_is_silent),
             ("kubelet_port_anywhere_if_asked", kubelet_port_anywhere_if_asked),
+            ("address_made_a_moment_ago", address_made_a_moment_ago),
+            ("datastore_port_of_a_pod_is_silent", datastore_port_of_a_pod_is_silent),
         ],
     )
 }
@@ -147,5 +149,36 @@ fn kubelet_port_anywhere_if_asked() -> Result<()> {
     connect_in_a_pod("127.0.0.1", port)?;
     let alert = daemon.alert()?;
     expect(&alert, &json!({"target": {"dst_port": port}, "process": {"host_ns": {"net": false}}}))?;
+    daemon.finish().map(drop)
+}
+
+/// Without waiting: the node has it, whether or not the daemon looked since.
+fn address_made_a_moment_ago() -> Result<()> {
+    if !is_guest() {
+        bail!(Skip("this machine's addresses are not the test's to change"));
+    }
+    let port = free_port()?;
+    let mut daemon = kubelet(port, "node")?;
+    for last in 2..10 {
+        let address = format!("10.98.7.{last}");
+        shell(&format!("ip addr add {address}/32 dev lo"))?;
+        connect(&address, port)?;
+        expect(
+            &daemon.alert()?,
+            &json!({"target": {"class": "kubelet_api", "dst_ip": address, "local": true}}),
+        )?;
+    }
+    daemon.finish().map(drop)
+}
+
+/// What listens on a pod's own loopback is not the node's datastore.
+fn datastore_port_of_a_pod_is_silent() -> Result<()> {
+    let port = free_port()?;
+    let mut daemon = datastore(port)?;
+    connect_in_a_pod("127.0.0.1", port)?;
+    daemon.silent_until(
+        || connect_in_a_pod("192.0.2.1", port),
+        &json!({"target": {"dst_ip": "192.0.2.1"}, "process": {"host_ns": {"net": false}}}),
+    )?;
     daemon.finish().map(drop)
 }

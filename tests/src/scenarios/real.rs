@@ -100,6 +100,13 @@ fn shim() -> Result<()> {
     let marker = || act(&["unix".to_owned(), socket.to_string_lossy().into_owned()]);
     let target = json!({"class": "runtime_api", "type": "unix_socket", "path": socket});
     daemon.silent_until(marker, &json!({"target": target, "process": {"exe": program()?}}))?;
+    // containerd's other socket, which its shims talk to.
+    let ttrpc = format!("{}.ttrpc", containerd.socket().display());
+    act(["unix", &ttrpc])?;
+    expect(
+        &daemon.alert()?,
+        &json!({"target": {"class": "runtime_api", "path": ttrpc}, "process": {"exe": program()?}}),
+    )?;
     containerd.ctr(&["task", "rm", "-f", &id])?;
     daemon.finish().map(drop)
 }

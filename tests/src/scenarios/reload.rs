@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::trials;
-use crate::actor::{must, program};
+use crate::actor::{Holder, must, program};
 use crate::daemon::{Daemon, paths, policy};
 use crate::event::{at, expect};
 
@@ -19,6 +19,8 @@ pub fn all() -> Vec<Trial> {
         "reload",
         &[
             ("another_policy", another_policy),
+            ("target_left_out", target_left_out),
+            ("target_held_already", target_held_already),
             ("bad_policy", bad_policy),
             ("watched_file", watched_file),
             ("without_a_file", without_a_file),
@@ -92,6 +94,43 @@ fn another_policy() -> Result<()> {
     ensure!(sha256(&before) != sha256(&after), "{after:#}");
     ensure!(&sha256(&after) == at(&reloaded, "/lifecycle/config_sha256"), "{reloaded:#}");
     scene.daemon.finish().map(drop)
+}
+
+/// What a policy no longer names is nobody's business, though it is still there. What happened before is told.
+fn target_left_out() -> Result<()> {
+    let mut scene = Scene::new(&[])?;
+    let made = scene.first.join("made.yaml");
+    must(&program()?, ["file", "mknod", &made.to_string_lossy()])?;
+    scene.write(&policy(&paths("static_pod_manifest", &[&scene.second]), ""))?;
+    scene.hang_up()?;
+    expect(&scene.daemon.alert()?, &json!({"action": "create", "target": {"path": made}}))?;
+    scene.waits_for("reloaded")?;
+    scene.waits_for("target_armed")?;
+    Scene::read(&scene.first)?;
+    must(&program()?, ["open", &scene.first.join("new.yaml").to_string_lossy(), "create"])?;
+    fs::rename(&scene.first, scene.first.with_extension("moved"))?;
+    Scene::read(&scene.second)?;
+    expect(&scene.daemon.alert()?, &json!({"target": {"path": scene.second.join("etcd.yaml")}}))?;
+    scene.daemon.finish().map(drop)
+}
+
+/// Who holds what a policy adds is told as at a start; what was watched before is not told again.
+fn target_held_already() -> Result<()> {
+    let mut scene = Scene::new(&[])?;
+    let file = |dir: &Path| dir.join("etcd.yaml").to_string_lossy().into_owned();
+    let old = Holder::of(["open", &file(&scene.first), "r"])?;
+    let new = Holder::of(["open", &file(&scene.second), "rw"])?;
+    expect(&scene.daemon.alert()?, &json!({"process": {"pid": old.pid()}}))?;
+    scene.write(&policy(&paths("static_pod_manifest", &[&scene.first, &scene.second]), ""))?;
+    scene.hang_up()?;
+    scene.waits_for("reloaded")?;
+    let event = scene.daemon.wait_for("the snapshot", |event| event["kind"] == "snapshot")?;
+    let target = json!({"path": file(&scene.second), "access": ["read", "write"]});
+    expect(&event, &json!({"process": {"pid": new.pid()}, "target": target}))?;
+    let events = scene.daemon.finish()?;
+    let held = events.iter().filter(|event| event["kind"] == "snapshot").count();
+    ensure!(held == 1, "not once: {events:#?}");
+    Ok(())
 }
 
 fn bad_policy() -> Result<()> {

@@ -1,6 +1,6 @@
 //! `bypassd selftest`: it passes where the hooks work, and fails where they do not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{PipeReader, Read as _, Write as _, pipe};
 use std::os::fd::AsFd as _;
@@ -49,11 +49,11 @@ fn result<'a>(lines: &'a [Value], way: &str) -> Result<&'a str> {
     line["result"].as_str().context("no result")
 }
 
-fn seen_everything(output: &Output) -> Result<(Vec<Value>, Value)> {
+fn seen_everything(output: &Output, ways: &[&str]) -> Result<(Vec<Value>, Value)> {
     ensure!(output.status.success(), "{output:?}");
     ensure!(output.stderr.is_empty(), "{output:?}");
     let (lines, summary) = report(output)?;
-    for way in ["open.read", "open.create", "open.hard_link", "unix.stream", "tcp.connect"] {
+    for way in ways {
         ensure!(result(&lines, way)? == "seen", "{way}: {output:?}");
     }
     for line in lines.iter().filter(|line| line["result"] == "seen") {
@@ -64,8 +64,29 @@ fn seen_everything(output: &Output) -> Result<(Vec<Value>, Value)> {
     Ok((lines, summary))
 }
 
+const SOME: [&str; 7] = [
+    "open.read",
+    "open.create",
+    "open.hard_link",
+    "open.inherited",
+    "unix.stream",
+    "unix.refused",
+    "tcp.connect",
+];
+
+/// The backend that the daemon chooses; only ways that are named.
 fn passes() -> Result<()> {
-    seen_everything(&command(&["selftest", "--format", "json"])?).map(drop)
+    let (lines, _) =
+        seen_everything(&command(&[&["selftest", "--format", "json"], &SOME[..]].concat())?, &SOME)?;
+    let other = lines.iter().find(|line| {
+        let way = line["way"].as_str().unwrap_or_default();
+        !SOME.iter().any(|begin| way.starts_with(begin))
+    });
+    ensure!(other.is_none(), "{other:?} was not asked for");
+    let unknown = command(&["selftest", "open.sesame"])?;
+    ensure!(unknown.status.code() == Some(2), "{unknown:?}");
+    ensure!(String::from_utf8_lossy(&unknown.stderr).contains("open.sesame"), "{unknown:?}");
+    Ok(())
 }
 
 /// Where the backend does not attach it says so, and uses no other. A kernel that can be interrupted may skip what the others would see.
@@ -77,7 +98,7 @@ fn passes_with_each_backend() -> Result<()> {
             ensure!(output.stdout.is_empty(), "{output:?}");
             continue;
         }
-        let (lines, summary) = seen_everything(&output)?;
+        let (lines, summary) = seen_everything(&output, &SOME)?;
         ensure!(summary["backend"] == backend, "{summary}");
         for way in ["change.rename_in", "change.unlink", "change.chown"] {
             let result = result(&lines, way)?;
@@ -86,12 +107,69 @@ fn passes_with_each_backend() -> Result<()> {
         }
         let wanted = if backend == "syscall" { "skipped" } else { "seen" };
         ensure!(result(&lines, "mount.tmpfs")? == wanted, "{output:?}");
+        as_the_table_says(&lines, &summary, backend)?;
     }
     Ok(())
 }
 
+/// Ways that a kernel may be too old for, or be built or set up without.
+const OPTIONAL: &[&str] = &[
+    "uring",
+    "overlay",
+    "user_namespace",
+    "network_namespace",
+    "handle",
+    "mptcp",
+    "mapped",
+    "fast_open",
+    "own_address",
+    "setxattr",
+];
+
+/// Each way of the table is there once, and what came of it is what the table says of the backend.
+fn as_the_table_says(lines: &[Value], summary: &Value, backend: &str) -> Result<()> {
+    let table = String::from_utf8(command(&["list", "coverage"])?.stdout)?;
+    let column = ["fentry", "lockdown", "kprobe", "syscall"].iter().position(|name| *name == backend);
+    let column = column.context("no column")? + 1;
+    let mut counts = BTreeMap::<&str, u64>::new();
+    for row in table.lines().skip(1) {
+        let cells: Vec<_> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        let (way, claim) = (*cells.first().context("no way")?, *cells.get(column).context("no claim")?);
+        let told: Vec<_> = lines.iter().filter(|line| line["way"] == way).collect();
+        let result = match told[..] {
+            // What no backend sees is nothing to test, nor is what is not tried anyway.
+            [] if claim == "not seen" => continue,
+            [line] => line["result"].as_str().context("no result")?,
+            _ => bail!("{way} is there {} times", told.len()),
+        };
+        // A mount where only the test sees it is none of the node; nor does every kernel tell of changes.
+        let untold =
+            backend == "syscall" && ["mount.", "change."].iter().any(|subject| way.starts_with(subject));
+        let may_be_skipped = untold || OPTIONAL.iter().any(|word| way.contains(word));
+        let fits = match claim {
+            "seen" | "partly" => {
+                matches!(result, "seen" | "not_tried") || result == "skipped" && may_be_skipped
+            }
+            "late" => matches!(result, "skipped" | "not_tried"),
+            _ => result == "not_covered",
+        };
+        ensure!(fits, "{way} is {claim} by the table: {told:?}");
+        *counts.entry(result).or_default() += 1;
+    }
+    for result in ["seen", "not_covered", "skipped", "not_tried"] {
+        let count = counts.get(result).copied().unwrap_or_default();
+        ensure!(summary[result] == count, "{count} ways are {result}: {summary}");
+    }
+    let not_tried = lines.iter().filter(|line| line["result"] == "not_tried");
+    for line in not_tried.clone() {
+        ensure!(line["why"].as_str().is_some_and(|why| !why.is_empty()), "{line}");
+    }
+    ensure!(not_tried.count() <= 10 && counts.get("seen").is_some_and(|seen| *seen > 30), "{summary}");
+    Ok(())
+}
+
 fn text() -> Result<()> {
-    let output = command(&["selftest"])?;
+    let output = command(&["selftest", "open.read"])?;
     ensure!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout)?;
     let line = text.lines().find(|line| line.starts_with("open.read ")).context("no line")?;
@@ -102,13 +180,17 @@ fn text() -> Result<()> {
 
 /// As in a container that shares the node's processes.
 fn other_mount_namespace() -> Result<()> {
-    let line = format!("unshare -m {} selftest --format json", program()?.display());
+    let ways = "open unix tcp.connect mount.tmpfs";
+    let line = format!("unshare -m {} selftest --format json {ways}", program()?.display());
     let output = shell_output(&line)?;
     let stderr = String::from_utf8_lossy(&output.stderr);
     if output.status.code() == Some(3) && stderr.contains("CAP_SYS_PTRACE") && !is_guest() {
         bail!(Skip("process 1 cannot be looked into"));
     }
-    let (lines, _) = seen_everything(&output)?;
+    let (lines, _) =
+        seen_everything(&output, &["open.read", "open.inherited", "unix.stream", "tcp.connect"])?;
+    // Its name is looked up where the process was.
+    ensure!(result(&lines, "unix.refused")? == "skipped", "{output:?}");
     // What is mounted there is not the process's to cover.
     ensure!(result(&lines, "mount.tmpfs")? != "seen", "{output:?}");
     Ok(())
@@ -120,18 +202,19 @@ fn hooks_switched_off() -> Result<()> {
     if !switch.exists() {
         bail!(Skip("the kernel has no kprobes"));
     }
-    let test = || command(&["selftest", "--format", "json", "--backend", "kprobe"]);
+    const WAYS: [&str; 5] = ["open.read", "open.create", "change.rename_in", "unix.stream", "tcp.connect"];
+    let test = || command(&[&["selftest", "--format", "json", "--backend", "kprobe"], &WAYS[..]].concat());
     fs::write(switch, "0")?;
     let blind = test();
     fs::write(switch, "1")?;
     let blind = blind?;
     ensure!(blind.status.code() == Some(1), "{blind:?}");
     let (lines, summary) = report(&blind)?;
-    for way in ["open.read", "open.create", "change.rename_in", "unix.stream", "tcp.connect"] {
+    for way in WAYS {
         ensure!(result(&lines, way)? == "not_seen", "{way}: {blind:?}");
     }
     ensure!(summary["not_seen"].as_u64().is_some_and(|count| count >= 5), "{summary}");
-    seen_everything(&test()?).map(drop)
+    seen_everything(&test()?, &WAYS).map(drop)
 }
 
 fn without_root() -> Result<()> {

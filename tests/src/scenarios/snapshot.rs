@@ -40,6 +40,7 @@ pub fn all() -> Vec<Trial> {
             ("allowed", allowed),
             ("hostile_names", hostile_names),
             ("exit_code", exit_code),
+            ("alone", alone),
         ],
     )
 }
@@ -70,21 +71,26 @@ impl Scene {
     }
 }
 
-/// What a daemon finds at its start, and nothing but that.
+/// What a daemon finds when it gets a policy, and nothing but that.
 fn held(policy: &str) -> Result<Vec<Value>> {
-    held_with(policy, &[])
+    held_by(Daemon::start(policy)?)
 }
 
 fn held_with(policy: &str, args: &[&str]) -> Result<Vec<Value>> {
-    let mut daemon = Daemon::start_with(Some(policy), args)?;
-    daemon.wait_for("the snapshot", |event| at(event, "/lifecycle/state") == "snapshot_taken")?;
+    held_by(Daemon::start_with(Some(policy), args)?)
+}
+
+fn held_by(mut daemon: Daemon) -> Result<Vec<Value>> {
+    let is_taken = |event: &Value| at(event, "/lifecycle/state") == "snapshot_taken";
+    daemon.wait_for("the snapshot", is_taken)?;
     let events = daemon.finish()?;
     let held: Vec<_> = events.iter().filter(|event| event["kind"] == "snapshot").cloned().collect();
-    let end = held.len() + 1;
-    ensure!(events[1..end] == held, "something came between: {events:#?}");
-    let taken = &events[end];
+    let before = events.iter().take_while(|event| !is_taken(event));
+    let of_itself = |event: &Value| event["kind"] == "lifecycle" || event["kind"] == "health";
+    let before: Vec<_> = before.filter(|event| !of_itself(event)).cloned().collect();
+    ensure!(before == held, "something came between: {events:#?}");
+    let taken = events.iter().find(|event| is_taken(event)).context("no snapshot")?;
     let told = |what: &str| at(taken, &format!("/lifecycle/{what}")).as_u64();
-    ensure!(at(taken, "/lifecycle/state") == "snapshot_taken", "{taken:#}");
     ensure!(at(taken, "/lifecycle/coverage_gaps") == &json!([]), "{taken:#}");
     ensure!(told("processes") > Some(0) && told("left_out") == Some(0), "{taken:#}");
     let violations = held.iter().filter(|event| at(event, "/verdict/result") == "violation").count();
@@ -503,5 +509,27 @@ fn exit_code() -> Result<()> {
     let _holder = Holder::of(["open", &scene.manifest.to_string_lossy(), "r"])?;
     let (held, free) = (run(&scene.manifests)?, run(&scene.path("nothing"))?);
     ensure!((held, free) == (Some(1), Some(0)), "{held:?} and {free:?}");
+    Ok(())
+}
+
+/// A command that looks and ends: 1 when somebody holds a door who is not expected to.
+fn alone() -> Result<()> {
+    let scene = Scene::new()?;
+    let policy = scene.path("policy.yaml");
+    fs::write(&policy, manifests(&scene.manifests, ""))?;
+    let look = || command(&["snapshot", "--config", &policy.to_string_lossy()]);
+    let nobody = look()?;
+    ensure!(nobody.status.code() == Some(0), "{}", String::from_utf8_lossy(&nobody.stderr));
+    let holder = Holder::of(["open", &scene.manifest.to_string_lossy(), "r"])?;
+    let output = look()?;
+    ensure!(output.status.code() == Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let events: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let found: Vec<_> = events.iter().filter(|event| event["kind"] == "snapshot").collect();
+    ensure!(found.len() == 1, "{text}");
+    let wanted =
+        json!({"target": {"path": scene.manifest}, "process": {"pid": holder.pid(), "exe": program()?}});
+    expect(found[0], &wanted)?;
+    ensure!(events.iter().any(|event| at(event, "/lifecycle/state") == "snapshot_taken"), "{text}");
     Ok(())
 }

@@ -215,7 +215,7 @@ fn not_a_socket() -> Result<()> {
     fs::create_dir(&directory)?;
     fs::write(&file, "")?;
     let sockets = format!("runtime_api: {{sockets: [{}, {}]}}", directory.display(), file.display());
-    let daemon = Daemon::start(&policy(&sockets, ""))?;
+    let daemon = Daemon::fresh(&policy(&sockets, ""))?;
     expect(
         daemon.started(),
         &json!({"lifecycle": {"targets_armed": [], "targets_waiting": [

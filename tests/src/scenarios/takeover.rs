@@ -24,6 +24,9 @@ pub fn all() -> Vec<Trial> {
             ("socket_stolen", socket_stolen),
             ("allowed_process_controlled", allowed_process_controlled),
             ("allowed_process_started_under_control", allowed_process_started_under_control),
+            ("allowed_process_becomes_another", allowed_process_becomes_another),
+            ("allowed_process_controlled_later", allowed_process_controlled_later),
+            ("connection_stolen", connection_stolen),
         ],
     )
 }
@@ -87,6 +90,14 @@ fn socket_stolen() -> Result<()> {
     )
 }
 
+fn connection_stolen() -> Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?;
+    let daemon = Daemon::start(&policy(&format!("datastore_api: {{ports: [{}]}}", address.port()), ""))?;
+    let target = json!({"class": "datastore_api", "dst_port": address.port()});
+    handed(daemon, ["lose", "tcp", &address.to_string()], &target, "connect")
+}
+
 fn connection_handed_over() -> Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let address = listener.local_addr()?;
@@ -132,6 +143,43 @@ fn allowed_process_started_under_control() -> Result<()> {
     let mut daemon = Daemon::start(&manifests(&watched, &rule))?;
     must(&allowed, ["open", &manifest.to_string_lossy(), "r"])?;
     must(&allowed, ["traced", "open", &manifest.to_string_lossy(), "r"])?;
+    expect(
+        &daemon.alert()?,
+        &json!({"action": "open", "verdict": {"reason": "process_controlled"}, "target": {"path": manifest}}),
+    )?;
+    daemon.finish().map(drop)
+}
+
+/// What another program does a moment later with the same process is no repetition.
+fn allowed_process_becomes_another() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (watched, allowed) = (dir.path().join("manifests"), copy_to(&dir.path().join("kubelet"))?);
+    fs::create_dir(&watched)?;
+    let manifest = watched.join("etcd.yaml");
+    fs::write(&manifest, "kind: Pod\n")?;
+    let rule =
+        format!("{{id: kubelet, targets: static_pod_manifest, process: {{exe: {}}}}}", allowed.display());
+    let mut daemon = Daemon::start(&manifests(&watched, &rule))?;
+    let (path, other) = (manifest.to_string_lossy(), program()?);
+    must(&allowed, ["then", &path, &other.to_string_lossy(), "open", &path, "r"])?;
+    expect(
+        &daemon.alert()?,
+        &json!({"action": "open", "target": {"path": manifest}, "process": {"exe": other}}),
+    )?;
+    daemon.finish().map(drop)
+}
+
+/// Nor is what it does once another has control of it.
+fn allowed_process_controlled_later() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (watched, allowed) = (dir.path().join("manifests"), copy_to(&dir.path().join("kubelet"))?);
+    fs::create_dir(&watched)?;
+    let manifest = watched.join("etcd.yaml");
+    fs::write(&manifest, "kind: Pod\n")?;
+    let rule =
+        format!("{{id: kubelet, targets: static_pod_manifest, process: {{exe: {}}}}}", allowed.display());
+    let mut daemon = Daemon::start(&manifests(&watched, &rule))?;
+    must(&allowed, ["twice", &manifest.to_string_lossy()])?;
     expect(
         &daemon.alert()?,
         &json!({"action": "open", "verdict": {"reason": "process_controlled"}, "target": {"path": manifest}}),

@@ -26,6 +26,10 @@ pub fn debug_information(object: &Path) -> Result<PathBuf> {
     let mut out = Vec::new();
     builder.write(&mut out).map_err(|error| anyhow!("cannot write {name} smaller: {error}"))?;
     let small = object.with_extension("small");
+    // The daemon is built anew, which takes minutes, when its kernel programs have another time.
+    if fs::read(&small).is_ok_and(|there| there == out) {
+        return Ok(small);
+    }
     fs::write(&small, out).with_context(|| format!("cannot write {}", small.display()))?;
     Ok(small)
 }

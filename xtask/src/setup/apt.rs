@@ -44,14 +44,25 @@ pub fn install(names: &[&str]) -> Result<()> {
     command::quiet(apt_get().args(["install", "--yes", "--no-install-recommends"]).args(names))
 }
 
+/// Installs what the configured sources have, by the lists that were fetched last.
+pub fn ensure_if_offered(package: &Package) -> Result<()> {
+    if package.present() || !usable() || candidate(&policy(package.name)?).is_none() {
+        return Ok(());
+    }
+    install(&[package.name])
+}
+
+fn policy(name: &str) -> Result<String> {
+    command::output(Command::new("apt-cache").args(["policy", name]).env("LC_ALL", "C"))
+}
+
 /// Whether the configured sources have the package, in at least this version.
 pub fn offers(name: &str, oldest: (u32, u32)) -> Result<bool> {
     if !usable() {
         return Ok(false);
     }
     update_once()?;
-    let text = command::output(Command::new("apt-cache").args(["policy", name]).env("LC_ALL", "C"))?;
-    Ok(candidate(&text).is_some_and(|version| version >= oldest))
+    Ok(candidate(&policy(name)?).is_some_and(|version| version >= oldest))
 }
 
 fn candidate(policy: &str) -> Option<(u32, u32)> {

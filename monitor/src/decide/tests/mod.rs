@@ -58,7 +58,7 @@ fn access(exe: &str, ino: u64, uid: u32, action: Action) -> Access {
 
 /// The node's file of that path is inode 7.
 fn file(path: &str) -> Option<NodeFile> {
-    Some(NodeFile { path: path.into(), keys: vec![ObjectKey::new(1, 7)], id: None })
+    Some(NodeFile { path: path.into(), keys: vec![ObjectKey::new(1, 7)], ..NodeFile::default() })
 }
 
 /// The node's kubelet is inode 7.

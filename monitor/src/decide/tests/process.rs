@@ -1,6 +1,8 @@
 //! What a process is beyond its executable.
 
 use super::*;
+use crate::access::Actor;
+use crate::hash::{Digest, Hashed};
 
 /// A rule about the kubelet with a further field.
 fn of_process(further: impl FnOnce(&mut Processes)) -> Rule {
@@ -54,6 +56,18 @@ fn an_ancestor_is_the_file_of_the_node() {
 }
 
 #[test]
+fn of_a_process_that_nobody_could_describe_nothing_is_right() {
+    for rules in [
+        [of_process(|process| process.uid = vec![0])],
+        [of_process(|process| process.host_ns = HostNamespaces { mnt: Some(false), pid: None, net: None })],
+    ] {
+        let mut access = access(KUBELET, 7, 0, Action::Open);
+        access.actor = Actor { pid: 7, tid: 7, ..Actor::default() };
+        assert_ne!(reason(&rules, &access), Reason::RuleMatched);
+    }
+}
+
+#[test]
 fn namespaces_are_compared_with_those_of_the_node() {
     for (mnt, pid, net, fits) in [
         (Some(true), Some(true), Some(true), true),
@@ -90,5 +104,46 @@ fn a_unit_is_one_of_the_node() {
         access.actor.cgroup = cgroup.into();
         let verdict = decide(&rules, Class::StaticPodManifest, &access, &Whose::default());
         assert_eq!(verdict.reason, reason, "{cgroup}: {}", verdict.detail);
+    }
+}
+
+#[test]
+fn a_content_is_what_is_known_for_certain() {
+    let pinned = of_process(|process| process.sha256 = vec![Digest([1; 32]), Digest([2; 32])]);
+    let mut bare = pinned.clone();
+    bare.process.exe.clear();
+    let hashed = |byte, certain| Some(Hashed { digest: Digest([byte; 32]), certain });
+    for (hash, expected) in [
+        (hashed(1, true), Reason::RuleMatched),
+        (hashed(2, true), Reason::RuleMatched),
+        (hashed(3, true), Reason::Sha256Mismatch),
+        (hashed(1, false), Reason::Sha256Mismatch),
+        (None, Reason::Sha256Mismatch),
+    ] {
+        let mut access = access(KUBELET, 7, 0, Action::Open);
+        access.actor.exe_hash = hash;
+        for rule in [&pinned, &bare] {
+            assert_eq!(reason(std::slice::from_ref(rule), &access), expected, "{hash:?}");
+        }
+    }
+    // A rule about any executable does not hide which one another rule is about.
+    let mut other = access(KUBELET, 8, 0, Action::Open);
+    other.actor.exe_hash = hashed(3, true);
+    assert_eq!(reason(&[bare.clone(), pinned.clone()], &other), Reason::ExeNotNodeFile);
+    let copy = access("/tmp/x", 8, 0, Action::Open);
+    assert_eq!(reason(&[pinned], &copy), Reason::ExeMismatch);
+    assert_eq!(reason(&[bare], &copy), Reason::Sha256Mismatch);
+}
+
+#[test]
+fn whoever_controls_a_pinned_process_is_pinned_too() {
+    let rules = [of_process(|process| process.sha256 = vec![Digest([1; 32])])];
+    let exe = Executable { key: Some(ObjectKey::new(1, 7)), path: KUBELET.into(), deleted: false };
+    let mut access = access(KUBELET, 7, 0, Action::Ptrace);
+    access.object = Object::Process(crate::access::ProcessObject { pid: 1, start: 0, exe });
+    for (byte, violates) in [(1, false), (2, true)] {
+        access.actor.exe_hash = Some(Hashed { digest: Digest([byte; 32]), certain: true });
+        let policy = Policy { rules: &rules, exes: &table(&rules), node: NODE };
+        assert_eq!(policy.control(&access).unwrap().1.is_violation(), violates);
     }
 }

@@ -8,8 +8,12 @@ use super::*;
 use crate::event::samples;
 
 fn text(event: &Event, colour: bool) -> String {
+    looking(event, Look { colour, tree: false })
+}
+
+fn looking(event: &Event, look: Look) -> String {
     let mut out = Vec::new();
-    write(&mut out, event, colour, &TimeZone::fixed(tz::offset(2))).unwrap();
+    write(&mut out, event, look, &TimeZone::fixed(tz::offset(2))).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -56,6 +60,22 @@ fn one_argument_does_not_look_like_two() {
     }
 }
 
+#[test]
+fn a_tree_shows_who_started_whom() {
+    let (_, event) = &samples::all()[0];
+    let text = looking(event, Look { colour: false, tree: true });
+    let tree: Vec<_> = text.lines().skip_while(|line| !line.contains("from")).collect();
+    assert_eq!(
+        tree,
+        [
+            "                    from    /usr/lib/systemd/systemd[1]",
+            "                            └─ /usr/sbin/sshd[3900]",
+            "                               └─ /usr/bin/bash[4000]",
+            "                                  └─ /usr/bin/cat[4711]",
+        ]
+    );
+}
+
 proptest! {
     /// Nothing an actor chooses adds a line or reaches the terminal as anything but visible text.
     #[test]
@@ -69,11 +89,16 @@ proptest! {
         health.message = raw;
         let mut lines = String::new();
         let why = usize::from(alert.verdict.as_ref().is_some_and(|verdict| !verdict.detail.is_empty()));
-        for (event, count) in [(alert, 5 + why), (also, 5), (started, 4), (health, 2)] {
+        for (event, count) in [(alert, 5 + why), (also, 5), (started, 5), (health, 2)] {
             let text = text(&event, false);
             prop_assert_eq!(text.lines().count(), count, "{}", text);
             lines += &text;
         }
+        let alert = samples::hostile(&bytes);
+        let tree = looking(&alert, Look { colour: false, tree: true });
+        // Seven above it and itself, where there was one line.
+        prop_assert_eq!(tree.lines().count(), text(&alert, false).lines().count() + 7, "{}", tree);
+        lines += &tree;
         let odd: Vec<_> = lines.chars().filter(|char| char.is_control() && *char != '\n' || is_odd(*char)).collect();
         prop_assert!(odd.is_empty(), "{odd:?}");
     }

@@ -12,11 +12,13 @@ use super::{Heard, Told, heard, read, sys};
 pub struct Changes {
     group: OwnedFd,
     marks: Marks,
+    /// The last that was heard.
+    last: Option<Heard>,
 }
 
 impl Changes {
     pub fn new() -> io::Result<Self> {
-        Ok(Self { group: sys::changes()?, marks: Marks::default() })
+        Ok(Self { group: sys::changes()?, marks: Marks::default(), last: None })
     }
 
     pub fn group(&self) -> &OwnedFd {
@@ -52,8 +54,15 @@ impl Changes {
     }
 
     /// Reads all that is there.
-    pub fn read(&self, told: &mut Told) -> io::Result<()> {
+    pub fn read(&mut self, told: &mut Told) -> io::Result<()> {
         let now = Instant::now();
-        read(&self.group, told, |event, told| heard::hear(&event, &self.marks, now, &mut told.heard))
+        let Self { group, marks, last } = self;
+        let result = read(group, told, |event, told| {
+            heard::hear(&event, marks, now, last.as_ref(), &mut told.heard);
+        });
+        if let Some(heard) = told.heard.last() {
+            *last = Some(heard.clone());
+        }
+        result
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::event::{Event, Place, Role};
 use super::marks::Marks;
@@ -68,12 +68,24 @@ const WHATS: [(u64, What); 6] = [
     (libc::FAN_DELETE, What::Removed),
 ];
 
-/// Adds what an event says.
-pub(super) fn hear(event: &Event, marks: &Marks, at: Instant, heard: &mut Vec<Heard>) {
+/// Adds what an event says. `earlier` is what was heard last before that.
+pub(super) fn hear(
+    event: &Event,
+    marks: &Marks,
+    at: Instant,
+    earlier: Option<&Heard>,
+    heard: &mut Vec<Heard>,
+) {
+    let mut push = |new: Heard| {
+        let last = heard.iter().rev().chain(earlier).find(|last| last.pid == new.pid);
+        if !last.is_some_and(|last| is_told(&new, last)) {
+            heard.push(new);
+        }
+    };
     if event.mask & libc::FAN_RENAME != 0
         && let Some(renamed) = renamed(event, marks, at)
     {
-        return push(renamed, heard);
+        return push(renamed);
     }
     let object = event.place(Role::Itself).map(|place| &place.handle);
     for (bit, what) in WHATS {
@@ -81,13 +93,13 @@ pub(super) fn hear(event: &Event, marks: &Marks, at: Instant, heard: &mut Vec<He
             continue;
         }
         if let Some(spot) = spot(event, marks) {
-            push(Heard { handle: object.cloned(), ..one(event, at, what, spot) }, heard);
+            push(Heard { handle: object.cloned(), ..one(event, at, what, spot) });
         }
     }
     if event.mask & (libc::FAN_MOVE_SELF | libc::FAN_DELETE_SELF) != 0
         && let Some(above) = above(event, marks, at)
     {
-        push(above, heard);
+        push(above);
     }
 }
 
@@ -143,26 +155,52 @@ fn above(event: &Event, marks: &Marks, at: Instant) -> Option<Heard> {
     Some(Heard { above: Some(key), directory: true, ..one(event, at, what, spot) })
 }
 
-/// An exchange is told as two renames, one there and one back.
-fn push(new: Heard, heard: &mut Vec<Heard>) {
-    let is_back = |last: &&Heard| {
-        let (What::Renamed { is_there: last_there }, What::Renamed { is_there }) = (last.what, new.what)
-        else {
-            return false;
-        };
-        let one_sided = last.from.is_none() && new.from.is_none();
-        let same = one_sided && last_there != is_there && last.path == new.path;
-        let crossed = is(&last.from, &new.path) && is(&new.from, &last.path);
-        // A directory above is told by its old name, and as itself.
-        let as_itself = last.above.is_some() != new.above.is_some() && last.path == new.path;
-        let entries = last.above.is_none() && new.above.is_none();
-        last.pid == new.pid && (as_itself || entries && (same || crossed))
+/// The two halves of one call come one after the other, though between them its process may have to wait for a CPU.
+const ONE_CALL: Duration = Duration::from_millis(50);
+
+/// An exchange is told as two renames, one there and one back, and a directory above by its old name and as itself. So is this the other
+/// half of what the process did last?
+fn is_told(new: &Heard, last: &Heard) -> bool {
+    let (What::Renamed { is_there: last_there }, What::Renamed { is_there }) = (last.what, new.what) else {
+        return false;
     };
-    if heard.last().as_ref().is_none_or(|last| !is_back(last)) {
-        heard.push(new);
-    }
+    let one_sided = last.from.is_none() && new.from.is_none();
+    let same = one_sided && last_there != is_there && last.path == new.path;
+    let crossed = is(&last.from, &new.path) && is(&new.from, &last.path);
+    let as_itself = last.above.is_some() != new.above.is_some() && last.path == new.path;
+    let entries = last.above.is_none() && new.above.is_none();
+    new.at.duration_since(last.at) < ONE_CALL && (as_itself || entries && (same || crossed))
 }
 
 fn is(from: &Option<PathBuf>, path: &Path) -> bool {
     from.as_deref() == Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rename(at: Instant, from: &str, to: &str) -> Heard {
+        let path = PathBuf::from(to);
+        Heard { path, from: Some(from.into()), ..Heard::sample(at, What::Renamed { is_there: true }, false) }
+    }
+
+    #[test]
+    fn an_exchange_is_one_rename() {
+        let now = Instant::now();
+        let (there, back) = (rename(now, "/a", "/b"), rename(now + Duration::from_millis(3), "/b", "/a"));
+        assert!(is_told(&back, &there));
+        assert!(!is_told(&there, &there));
+        let later = Heard { at: now + Duration::from_secs(1), ..back };
+        assert!(!is_told(&later, &there), "it was renamed back");
+    }
+
+    #[test]
+    fn a_directory_above_is_told_once() {
+        let now = Instant::now();
+        let entry = Heard::sample(now, What::Renamed { is_there: false }, true);
+        let itself = Heard { above: Some(ObjectKey::new(1, 2)), ..entry.clone() };
+        assert!(is_told(&itself, &entry));
+        assert!(!is_told(&entry, &entry));
+    }
 }

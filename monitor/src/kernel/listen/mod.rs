@@ -87,7 +87,7 @@ impl Listener {
     /// Reads all that is there.
     pub fn read(&mut self) -> io::Result<Told> {
         let mut told = Told::default();
-        if let Some(changes) = &self.changes {
+        if let Some(changes) = &mut self.changes {
             changes.read(&mut told)?;
         }
         if let Some(mounts) = &mut self.mounts {

@@ -4,12 +4,14 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::path::Path;
+use std::ptr;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, XattrFlags, linkat, mknodat, openat,
     openat2, renameat_with, setxattr,
 };
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create, fsmount,
     fsopen, move_mount, open_tree,
@@ -47,6 +49,12 @@ pub fn act(args: &[&str]) -> Result<()> {
         ["ftruncate", path] => Ok(OpenOptions::new().write(true).open(path)?.set_len(2)?),
         ["setxattr", path] => Ok(setxattr(*path, "trusted.bypassd", b"x", XattrFlags::empty())
             .context("unsupported: attributes")?),
+        ["mmap", path] => mapped(path),
+        ["detached", dir, name] => {
+            let tree =
+                open_tree(CWD, *dir, OpenTreeFlags::OPEN_TREE_CLONE).context("unsupported: open_tree")?;
+            Ok(openat(&tree, *name, OFlags::RDONLY, Mode::empty()).map(drop)?)
+        }
         ["move-mount", path] => {
             let context = fsopen("tmpfs", FsOpenFlags::empty()).context("unsupported: fsopen")?;
             fsconfig_create(&context)?;
@@ -64,6 +72,20 @@ pub fn act(args: &[&str]) -> Result<()> {
 
 fn done(result: i64) -> Result<()> {
     ensure!(result >= 0, "{}", std::io::Error::last_os_error());
+    Ok(())
+}
+
+/// Writes no other way than to memory.
+fn mapped(path: &str) -> Result<()> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+    // SAFETY: the kernel chooses a place that nothing else has.
+    let place = unsafe { mmap(ptr::null_mut(), 1, protection, flags, &file, 0)? };
+    drop(file);
+    // SAFETY: the file is not empty, so the first byte is there.
+    unsafe { ptr::write_volatile(place.cast(), b'K') };
+    // SAFETY: nothing refers to it any more.
+    unsafe { munmap(place, 1)? };
     Ok(())
 }
 

@@ -4,15 +4,22 @@ use std::env;
 use std::fs::OpenOptions;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::io::Errno;
+use rustix::thread::{
+    CapabilitySet, CpuSet, remove_capability_from_bounding_set, sched_getaffinity, sched_setaffinity,
+    set_no_new_privs,
+};
 
+mod disguise;
 mod elsewhere;
 mod files;
 mod hold;
 mod sockets;
+mod swap;
 mod takeover;
 mod uring;
 
@@ -55,13 +62,29 @@ fn act(args: &[&str]) -> Result<()> {
         ["traced", rest @ ..] => takeover::traced().and_then(|()| act(rest)),
         ["uring-open", how, path] => uring::open(how, path),
         ["uring-connect", how, path] => uring::connect(how, path),
+        ["uring-rename", from, to] => uring::rename(from, to),
+        ["uring-link", from, to] => uring::link(from, to),
+        ["uring-unlink", path] => uring::unlink(path),
+        ["uring-tcp", how, address] => uring::tcp(how, address),
+        ["swap", path] => swap::act(path),
+        ["inherit", path] => takeover::inherit(path),
+        ["inherited", fd] => takeover::inherited(fd.parse()?),
+        // The second time under its parent's control.
+        ["twice", path] => open(path, "r").and_then(|()| takeover::traced()).and_then(|()| open(path, "r")),
+        ["then", path, program, rest @ ..] => takeover::then(path, program, rest),
         ["elsewhere", port] => elsewhere::connects_to(port.parse()?).map(drop),
         ["hold", rest @ ..] => hold::act(rest),
         ["file", rest @ ..] => files::act(rest),
         ["unix-how", how, path] => sockets::unix(how, path),
         ["tcp-how", how, address] => sockets::tcp(how, address),
         ["nobody", rest @ ..] => nobody().and_then(|()| act(rest)),
-        ["sleep"] => sleep(),
+        ["with-capabilities", mask, program, rest @ ..] => {
+            with_capabilities(u64::from_str_radix(mask, 16)?, program, rest)
+        }
+        ["sleep", ..] => sleep(),
+        ["wait", rest @ ..] => wait(rest),
+        ["as-file", path, rest @ ..] => disguise::as_file(path).and_then(|()| act(rest)),
+        ["memfd", name, rest @ ..] => memfd(name, rest),
         _ => bail!("what to do?"),
     }
 }
@@ -125,9 +148,43 @@ fn nobody() -> Result<()> {
     if left { Ok(()) } else { bail!("{}", std::io::Error::last_os_error()) }
 }
 
+/// Becomes another program, which gets these capabilities and can never have another.
+fn with_capabilities(mask: u64, program: &str, args: &[&str]) -> Result<()> {
+    for number in (0..u64::BITS).filter(|number| mask >> number & 1 == 0) {
+        match remove_capability_from_bounding_set(CapabilitySet::from_bits_retain(1 << number)) {
+            // The kernel knows none of that number.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(error) => bail!("capability {number} cannot be given up: {error}"),
+        }
+    }
+    set_no_new_privs(true)?;
+    Err(Command::new(program).args(args).exec()).context("exec")
+}
+
 /// Until its stdin ends.
 fn sleep() -> Result<()> {
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink()).map(drop).context("wait")
+}
+
+/// Acts when a line comes, and lives on until its stdin ends.
+fn wait(action: &[&str]) -> Result<()> {
+    std::io::stdin().read_line(&mut String::new()).context("wait")?;
+    act(action)?;
+    sleep()
+}
+
+/// Goes on as a copy that never had a name.
+fn memfd(name: &str, action: &[&str]) -> Result<()> {
+    let file = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::empty())?;
+    let mut file = std::fs::File::from(file);
+    std::io::copy(&mut std::fs::File::open(env::current_exe()?)?, &mut file)?;
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    // A file that is open for writing is not run.
+    let read = std::fs::File::open(&path)?;
+    drop(file);
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&read));
+    let error = std::os::unix::process::CommandExt::exec(Command::new(path).args(action));
+    Err(error).context("exec")
 }
 
 /// Starts processes that open a file and are gone, each with its own last argument.

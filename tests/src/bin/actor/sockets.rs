@@ -1,9 +1,10 @@
 //! Ways to connect.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::{fs, io};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -15,9 +16,16 @@ use rustix::net::{
 
 pub fn unix(how: &str, path: &str) -> Result<()> {
     let flags = if how == "nonblocking" { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let kind = if how == "seqpacket" { SocketType::SEQPACKET } else { SocketType::STREAM };
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)?;
     match how {
-        "nonblocking" => Ok(connect(&socket, &SocketAddrUnix::new(Path::new(path))?)?),
+        "nonblocking" | "seqpacket" => Ok(connect(&socket, &SocketAddrUnix::new(Path::new(path))?)?),
+        "anew" => {
+            // There is none the first time.
+            let _absent = fs::remove_file(path);
+            let _listener = UnixListener::bind(path)?;
+            Ok(connect(&socket, &SocketAddrUnix::new(Path::new(path))?)?)
+        }
         "abstract" => {
             // Nobody listens there: what counts is that it is another name.
             let _refused = connect(&socket, &SocketAddrUnix::new_abstract_name(path.as_bytes())?);

@@ -5,8 +5,9 @@ use std::fs::OpenOptions;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -53,6 +54,25 @@ pub fn lose(kind: &str, path: &str) -> Result<()> {
     let opened = open(kind, path)?;
     let (pid, fd) = (std::process::id().to_string(), opened.as_raw_fd().to_string());
     ended(Command::new(env::current_exe()?).args(["steal", &pid, &fd]).spawn()?)
+}
+
+/// Opens a file for a child to write to.
+pub fn inherit(path: &str) -> Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
+    ended(Command::new(env::current_exe()?).args(["inherited", &file.as_raw_fd().to_string()]).spawn()?)
+}
+
+pub fn inherited(fd: i32) -> Result<()> {
+    // SAFETY: the parent left it open for this process.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    rustix::io::write(file, b"kind").map(drop).context("write")
+}
+
+/// Opens a file, closes it, and becomes another program.
+pub fn then(path: &str, program: &str, args: &[&str]) -> Result<()> {
+    drop(OpenOptions::new().read(true).open(path)?);
+    Err(Command::new(program).args(args).exec()).context("become another program")
 }
 
 pub fn steal(pid: i32, fd: i32) -> Result<()> {

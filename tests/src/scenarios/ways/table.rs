@@ -83,6 +83,15 @@ fn tcp(scene: &Scene) -> Value {
            "outcome": {"status": "success"}})
 }
 
+fn at_own_address(scene: &Scene) -> Value {
+    json!({"action": "connect",
+           "target": {"class": "kubelet_api", "dst_ip": scene.address(), "dst_port": scene.port(), "local": true}})
+}
+
+fn new(scene: &Scene) -> Value {
+    file(scene, "create", "above/manifests/new.yaml")
+}
+
 pub const WAYS: &[Way] = &[
     actor!("open.read", |scene| ["open", scene.path(FILE), "r"], opened),
     actor!("open.write", |scene| ["open", scene.path(FILE), "w"], |scene| file(scene, "write", FILE)),
@@ -103,6 +112,12 @@ pub const WAYS: &[Way] = &[
     ),
     shell!("open.hard_link", "ln -f above/manifests/etcd.yaml hard; exec {actor} open hard r", opened),
     shell!(
+        "open.hard_link_new",
+        "rm -f above/manifests/fresh.yaml fresh; {actor} open above/manifests/fresh.yaml create; \
+         ln above/manifests/fresh.yaml fresh; exec {actor} open fresh w",
+        |scene| json!({"action": "write", "target": {"class": "static_pod_manifest", "path_seen": scene.path("fresh")}})
+    ),
+    shell!(
         "open.bind_directory",
         "exec unshare -m sh -ec 'mount --bind above/manifests point; exec {actor} open point/etcd.yaml r'",
         opened
@@ -112,7 +127,20 @@ pub const WAYS: &[Way] = &[
         "exec unshare -m sh -ec 'mount --bind above/manifests/etcd.yaml other.yaml; exec {actor} open other.yaml r'",
         opened
     ),
-    shell!("open.proc_root", "exec {actor} open /proc/self/root$PWD/above/manifests/etcd.yaml r", opened),
+    // Of a process that has the directory under another name.
+    shell!(
+        "open.proc_root",
+        "rm -f pid; unshare -m sh -ec 'mount --bind above/manifests point; echo $$ >new; mv new pid; exec sleep 60' & \
+         until [ -e pid ]; do :; done; {actor} open /proc/$(cat pid)/root$PWD/point/etcd.yaml r; status=$?; \
+         kill $(cat pid); exit $status",
+        opened
+    ),
+    shell!(
+        "open.user_namespace",
+        "exec unshare -Urm sh -ec 'mount --bind above/manifests point; exec {actor} open point/etcd.yaml r'",
+        opened
+    ),
+    actor!("open.detached", |scene| ["file", "detached", scene.path("above/manifests"), "etcd.yaml"], opened),
     actor!("open.proc_fd", |scene| ["file", "proc-fd", scene.path(FILE)], opened),
     actor!("open.handle", |scene| ["file", "handle", scene.path(FILE), "cached"], opened),
     actor!("open.handle_uncached", |scene| ["file", "handle", scene.path(FILE), "dropped"], opened),
@@ -126,6 +154,23 @@ pub const WAYS: &[Way] = &[
          exec echo unsupported >&2; exec {actor} open merged/etcd.yaml r'",
         opened
     ),
+    shell!(
+        "open.overlay_upper",
+        "exec unshare -m sh -ec 'mount -t overlay o -o lowerdir=upper,upperdir=above/manifests,workdir=work merged || \
+         exec echo unsupported >&2; exec {actor} open merged/etcd.yaml r'",
+        opened
+    ),
+    shell!(
+        "open.overlay_ancestor",
+        "exec unshare -m sh -ec 'mount -t overlay o -o lowerdir=above,upperdir=upper,workdir=work merged || \
+         exec echo unsupported >&2; exec {actor} open merged/manifests/etcd.yaml r'",
+        opened
+    ),
+    actor!("open.mmap", |scene| ["file", "mmap", scene.path(FILE)], |scene| file(scene, "write", FILE)),
+    actor!("open.inherited", |scene| ["inherit", scene.path(FILE)], |scene| file(scene, "write", FILE)),
+    actor!("open.handed_over", |scene| ["hand", "file", scene.path(FILE)], |scene| file(
+        scene, "receive", FILE
+    )),
     shell!(
         "change.overlay_upper",
         "exec unshare -m sh -ec 'mount -t overlay o -o lowerdir=upper,upperdir=above/manifests,workdir=work merged || \
@@ -203,9 +248,42 @@ pub const WAYS: &[Way] = &[
     actor!("change.setxattr", |scene| ["file", "setxattr", scene.path(FILE)], |scene| file(
         scene, "setxattr", FILE
     )),
+    actor!(
+        "change.uring_rename",
+        |scene| ["uring-rename", scene.path("outside.yaml"), scene.path("above/manifests/ring.yaml")],
+        |scene| moved(scene, "rename", "above/manifests/ring.yaml", "from", "outside.yaml")
+    ),
+    actor!(
+        "change.uring_link",
+        |scene| ["uring-link", scene.path("other.yaml"), scene.path("above/manifests/ring_link.yaml")],
+        |scene| moved(scene, "link", "above/manifests/ring_link.yaml", "from", "other.yaml")
+    ),
+    actor!("change.uring_unlink", |scene| ["uring-unlink", scene.path(FILE)], |scene| file(
+        scene, "unlink", FILE
+    )),
     shell!("change.ancestor_rename", "exec mv above moved", |scene| moved(
         scene, "rename", "above", "to", "moved"
     )),
+    shell!(
+        "change.ancestor_rename_write",
+        "mkdir -p next/manifests; mv above moved; mv next above; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
+    shell!(
+        "change.ancestor_exchange",
+        "mkdir -p fake/manifests; exec {actor} file exchange above fake",
+        |scene| { moved(scene, "rename", "above", "from", "fake") }
+    ),
+    shell!(
+        "change.ancestor_exchange_write",
+        "mkdir -p fake/manifests; {actor} file exchange fake above; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
+    shell!(
+        "change.ancestor_rename_in",
+        "mkdir -p next/manifests; mv above moved; mv next above; exec mv outside.yaml above/manifests/new.yaml",
+        |scene| moved(scene, "rename", "above/manifests/new.yaml", "from", "outside.yaml")
+    ),
     shell!("mount.tmpfs", "exec mount -t tmpfs none above/manifests", |scene| mount(
         scene,
         "mount",
@@ -221,19 +299,56 @@ pub const WAYS: &[Way] = &[
         "mount",
         "above/manifests"
     )),
+    shell!(
+        "mount.bind_write",
+        "mount --bind upper above/manifests; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
     shell!("mount.bind_file", "exec mount --bind other.yaml above/manifests/etcd.yaml", |scene| mount(
         scene, "mount", FILE
     )),
+    shell!(
+        "mount.bind_file_write",
+        "mount --bind other.yaml above/manifests/etcd.yaml; exec {actor} open above/manifests/etcd.yaml w",
+        |scene| file(scene, "write", FILE)
+    ),
     shell!("mount.ancestor", "exec mount -t tmpfs none above", |scene| mount(scene, "mount", "above")),
+    shell!(
+        "mount.ancestor_write",
+        "mount -t tmpfs none above; mkdir above/manifests; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
+    shell!(
+        "mount.propagated",
+        "mount --bind above above; mount --make-shared above; mount --bind above point; \
+         exec mount -t tmpfs none point/manifests",
+        |scene| mount(scene, "mount", "above/manifests")
+    ),
+    shell!(
+        "mount.propagated_write",
+        "mount --bind above above; mount --make-shared above; mount --bind above point; \
+         mount -t tmpfs none point/manifests; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
     actor!("mount.move_mount", |scene| ["file", "move-mount", scene.path("above/manifests")], |scene| mount(
         scene,
         "mount",
         "above/manifests"
     )),
+    shell!(
+        "mount.move_mount_write",
+        "{actor} file move-mount above/manifests; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
     actor!(
         "mount.open_tree",
         |scene| ["file", "open-tree", scene.path("upper"), scene.path("above/manifests")],
         |scene| mount(scene, "mount", "above/manifests")
+    ),
+    shell!(
+        "mount.open_tree_write",
+        "{actor} file open-tree upper above/manifests; exec {actor} open above/manifests/new.yaml create",
+        new
     ),
     Way {
         id: "mount.umount",
@@ -242,6 +357,16 @@ pub const WAYS: &[Way] = &[
     },
     actor!("unix.stream", |scene| ["unix", scene.path("runtime.sock")], unix),
     actor!("unix.nonblocking", |scene| ["unix-how", "nonblocking", scene.path("runtime.sock")], unix),
+    actor!("unix.seqpacket", |scene| ["unix-how", "seqpacket", scene.path("packets.sock")], |scene| socket(
+        scene,
+        "connect",
+        "packets.sock"
+    )),
+    actor!("unix.made_anew", |scene| ["unix-how", "anew", scene.path("anew.sock")], |scene| socket(
+        scene,
+        "connect",
+        "anew.sock"
+    )),
     shell!("unix.symlink", "ln -sf runtime.sock link.sock; exec {actor} unix link.sock", unix),
     shell!("unix.hard_link", "ln -f runtime.sock hard.sock; exec {actor} unix hard.sock", unix),
     shell!("unix.renamed", "mv runtime.sock renamed.sock; exec {actor} unix renamed.sock", unix),
@@ -254,6 +379,7 @@ pub const WAYS: &[Way] = &[
     actor!("unix.proc_fd", |scene| ["unix-how", "proc-fd", scene.path("runtime.sock")], unix),
     actor!("unix.uring", |scene| ["uring-connect", "inline", scene.path("runtime.sock")], unix),
     actor!("unix.uring_poll", |scene| ["uring-connect", "poll", scene.path("runtime.sock")], unix),
+    actor!("unix.swapped", |scene| ["swap", scene.path("runtime.sock")], unix),
     actor!("unix.refused", |scene| ["unix-how", "failing", scene.path("deaf.sock")], |scene| failed(
         scene,
         "deaf.sock",
@@ -288,6 +414,26 @@ pub const WAYS: &[Way] = &[
     ),
     actor!("tcp.mptcp", |scene| ["tcp-how", "mptcp", format!("127.0.0.1:{}", scene.port())], tcp),
     actor!("tcp.mapped", |scene| ["tcp-how", "plain", format!("[::ffff:127.0.0.1]:{}", scene.port())], tcp),
+    actor!("tcp.own_address", |scene| ["tcp", scene.address(), scene.port()], at_own_address),
+    // Through the loopback interface, where nobody answers.
+    shell!(
+        "tcp.network_namespace",
+        "exec unshare -n sh -ec 'ip link set lo up; ip addr add 192.0.2.7/32 dev lo; ip route add default dev lo; \
+         exec {actor} tcp-how nonblocking $(cat address)'",
+        at_own_address
+    ),
+    actor!("tcp.uring", |scene| ["uring-tcp", "connect", format!("127.0.0.1:{}", scene.port())], tcp),
+    actor!(
+        "tcp.uring_fast_open",
+        |scene| ["uring-tcp", "fast-open", format!("127.0.0.1:{}", scene.port())],
+        tcp
+    ),
+    actor!("tcp.handed_over", |scene| ["hand", "tcp", format!("127.0.0.1:{}", scene.port())], |scene| {
+        json!({"action": "receive", "target": {"class": "kubelet_api", "dst_port": scene.port()}})
+    }),
+    actor!("tcp.ipv6", |scene| ["tcp", "::1", scene.port()], |scene| {
+        json!({"action": "connect", "target": {"class": "kubelet_api", "dst_ip": "::1", "dst_port": scene.port()}})
+    }),
     actor!("tcp.loopback", |scene| ["tcp", "127.0.0.9", scene.port()], |scene| {
         json!({"action": "connect", "target": {"class": "kubelet_api", "dst_ip": "127.0.0.9", "dst_port": scene.port()}})
     }),
@@ -297,4 +443,17 @@ pub const WAYS: &[Way] = &[
         |_| json!({"action": "connect", "target": {"class": "kubelet_api"}})
     ),
     actor!("unix.abstract", |scene| ["unix-how", "abstract", scene.path("runtime.sock")], unix),
+    shell!(
+        "control.ptrace",
+        "[ -p still ] || mkfifo still; ./trusted sleep <>still & p=$!; \
+         until [ /proc/$p/exe -ef trusted ]; do :; done; {actor} control $p; s=$?; kill $p; exit $s",
+        |_| json!({"action": "ptrace", "target": {"class": "static_pod_manifest", "type": "process"}})
+    ),
+    // The last: what is made in its place is known only when the daemon has looked.
+    shell!("change.ancestor_unlink", "exec rm -r above", |scene| file(scene, "unlink", "above")),
+    shell!(
+        "change.ancestor_unlink_write",
+        "rm -r above; mkdir -p above/manifests; exec {actor} open above/manifests/new.yaml create",
+        new
+    ),
 ];
