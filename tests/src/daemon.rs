@@ -273,8 +273,26 @@ impl Daemon {
 
     fn trouble(&self, what: &str) -> anyhow::Error {
         let stderr = fs::read_to_string(self.files.path().join("stderr")).unwrap_or_default();
-        anyhow!("{what}; {} events so far, stderr: {stderr}", self.seen.len())
+        let told: Vec<_> = self.seen.iter().map(in_short).collect();
+        anyhow!("{what}; {} events so far:\n{}\nstderr: {stderr}", told.len(), told.join("\n"))
     }
+}
+
+/// Enough of an event to see where a test went another way.
+fn in_short(event: &Value) -> String {
+    let parts = [
+        &event["time"],
+        &event["kind"],
+        &event["lifecycle"]["state"],
+        &event["health"]["message"],
+        &event["action"],
+        &event["target"]["path"],
+        &event["target"]["dst_ip"],
+        &event["process"]["exe"],
+        &event["process"]["pid"],
+    ];
+    let said: Vec<_> = parts.iter().filter(|part| !part.is_null()).map(|part| part.to_string()).collect();
+    said.join(" ")
 }
 
 /// Nothing came that was not taken, and nothing was lost.

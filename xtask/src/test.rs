@@ -8,14 +8,13 @@ use crate::{build, cargo, command, e2e, fuzz, setup, vm};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 6] = [
     ("setup", || setup::ensure(None)),
     ("unit tests", unit_tests),
     ("fuzz", || fuzz::run(&fuzz::Args::short())),
     ("build", || build::daemon(true).map(drop)),
     ("native", || e2e::run(&e2e::Args::all())),
-    ("guests", || vm::run(&vm::Args::all())),
-    ("locked down guests", vm::run_locked_down),
+    ("guests", vm::run_all),
 ];
 
 pub fn run() -> Result<()> {

@@ -1,7 +1,11 @@
 //! The end-to-end tests in guests, each with another real kernel.
 
+use std::collections::VecDeque;
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
@@ -63,76 +67,115 @@ impl Choice {
 }
 
 impl Args {
-    pub fn all() -> Self {
-        Self { kernel: Choice::All, trace: false, append: None, filter: Vec::new() }
+    fn of(kernel: Choice) -> Self {
+        Self { kernel, trace: false, append: None, filter: Vec::new() }
     }
 
     /// A kernel that refuses programs which read its memory. The test program finds that out and runs what is for it.
     fn locked_down(kernel: Choice) -> Self {
-        Self { kernel, append: Some("lockdown=confidentiality".to_owned()), ..Self::all() }
+        Self { append: Some("lockdown=confidentiality".to_owned()), ..Self::of(kernel) }
     }
 
+    fn guests(&self) -> impl Iterator<Item = Guest<'_>> {
+        self.kernel.series().iter().map(move |series| Guest { series, args: self })
+    }
+}
+
+/// One boot of one kernel.
+struct Guest<'a> {
+    series: &'static Series,
+    args: &'a Args,
+}
+
+impl Guest<'_> {
     /// How its result is called.
-    fn guest(&self, series: &Series) -> String {
-        let words = self.append.iter().flat_map(|words| ["+", words]);
-        ["guest-", series.name].into_iter().chain(words).collect()
+    fn name(&self) -> String {
+        let words = self.args.append.iter().flat_map(|words| ["+", words]);
+        ["guest-", self.series.name].into_iter().chain(words).collect()
     }
 
-    fn options(&self, series: &Series) -> Options {
+    fn options(&self) -> Options {
         Options {
-            name: self.guest(series),
-            trace: self.trace,
-            append: self.append.clone().unwrap_or_default(),
+            name: self.name(),
+            trace: self.args.trace,
+            append: self.args.append.clone().unwrap_or_default(),
         }
     }
 }
 
-/// One that has types enough for programs that see something, and one that has not.
-pub fn run_locked_down() -> Result<()> {
-    run(&Args::locked_down(Choice::V5_10))?;
-    run(&Args::locked_down(Choice::V6_12))
+/// Every kernel, the longest run first; and locked down, one that has types enough for programs that see something and one that has not.
+pub fn run_all() -> Result<()> {
+    let args = [
+        Args::of(Choice::V7),
+        Args::of(Choice::V6_12),
+        Args::of(Choice::V6_1),
+        Args::of(Choice::V5_10),
+        Args::locked_down(Choice::V6_12),
+        Args::locked_down(Choice::V5_10),
+    ];
+    run_guests(args.iter().flat_map(Args::guests).collect())
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    run_guests(args.guests().collect())
+}
+
+fn run_guests(guests: Vec<Guest<'_>>) -> Result<()> {
     if !cfg!(target_arch = "x86_64") {
         bail!("guests need an x86_64 machine");
     }
     let bypassd = build::daemon(true)?;
     let programs = build::test_programs()?;
-    let mut failed = Vec::new();
-    // One at a time: a guest has as many CPUs as the machine, and two would miss deadlines.
-    for series in args.kernel.series() {
-        let started = Instant::now();
-        if let Err(error) = guest(series, args, &bypassd, &programs) {
-            eprintln!("{}: {error:#}", args.guest(series));
-            failed.push(series.name);
-        }
-        eprintln!("{}: {:.1} s", args.guest(series), started.elapsed().as_secs_f64());
+    let image = image::write(&bypassd)?;
+    for guest in &guests {
+        kernel::get(guest.series)?;
     }
+    // An emulated machine with two CPUs that waits much keeps one busy.
+    let at_once = thread::available_parallelism().map_or(1, NonZero::get).min(guests.len());
+    let waiting = Mutex::new(VecDeque::from(guests));
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(guest) = next(&waiting) {
+                    let started = Instant::now();
+                    if let Err(error) = run_guest(&guest, &bypassd, &programs, &image) {
+                        eprintln!("{}: {error:#}", guest.name());
+                        failed.lock().unwrap_or_else(PoisonError::into_inner).push(guest.name());
+                    }
+                    eprintln!("{}: {:.1} s", guest.name(), started.elapsed().as_secs_f64());
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
     if !failed.is_empty() {
-        bail!("end-to-end tests failed in guests: {}", failed.join(", "));
+        bail!("end-to-end tests failed in: {}", failed.join(", "));
     }
     Ok(())
 }
 
-fn guest(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) -> Result<()> {
-    let outcome = boot_once(series, args, bypassd, programs);
-    let (tally, exit_code, output) = match outcome {
+fn next<T>(waiting: &Mutex<VecDeque<T>>) -> Option<T> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+fn run_guest(guest: &Guest<'_>, bypassd: &Path, programs: &TestPrograms, image: &Path) -> Result<()> {
+    let (tally, exit_code, output) = match boot_once(guest, bypassd, programs, image) {
         Ok(outcome) => outcome,
         Err(error) => {
-            println!("{}: 0 passed, 1 failed", args.guest(series));
+            println!("{}: 0 passed, 1 failed", guest.name());
             return Err(error);
         }
     };
     let mut tally = tally.unwrap_or_default();
-    let fine = exit_code == Some(0) && (!tally.ran_nothing() || !args.filter.is_empty());
+    let fine = exit_code == Some(0) && (!tally.ran_nothing() || !guest.args.filter.is_empty());
     if !fine && tally.failed == 0 {
         tally.failed = 1;
     }
-    println!("{}: {tally}", args.guest(series));
+    println!("{}: {tally}", guest.name());
     if tally.failed > 0 {
         eprintln!("{}", report::failures(&output));
-        let log = log_path(&args.guest(series))?;
+        let log = log_path(&guest.name())?;
         match exit_code {
             Some(code) => bail!("tests failed (exit code {code}), the console is in {}", log.display()),
             None => bail!("the guest stopped before its tests' end, the console is in {}", log.display()),
@@ -153,17 +196,18 @@ const NO_KERNEL: [&str; 10] =
 
 type Outcome = (Option<Tally>, Option<i32>, String);
 
-fn boot_once(series: &Series, args: &Args, bypassd: &Path, programs: &TestPrograms) -> Result<Outcome> {
-    let mut arguments = [&[report::PLAIN.to_owned()], args.filter.as_slice()].concat();
-    if args.filter.is_empty() {
+fn boot_once(guest: &Guest<'_>, bypassd: &Path, programs: &TestPrograms, image: &Path) -> Result<Outcome> {
+    let filter = &guest.args.filter;
+    let mut arguments = [&[report::PLAIN.to_owned()], filter.as_slice()].concat();
+    if filter.is_empty() {
         let elsewhere: Vec<_> =
-            ANY_KERNEL.iter().filter(|_| series.name != NEWEST).chain(&NO_KERNEL).copied().collect();
-        eprintln!("{}: left to other runs: {}", args.guest(series), elsewhere.join(", "));
+            ANY_KERNEL.iter().filter(|_| guest.series.name != NEWEST).chain(&NO_KERNEL).copied().collect();
+        eprintln!("{}: left to other runs: {}", guest.name(), elsewhere.join(", "));
         arguments.extend(elsewhere.iter().flat_map(|subject| ["--skip".to_owned(), format!("{subject}::")]));
     }
-    let files = vec![("/image.tar", image::write(bypassd)?)];
+    let files = vec![("/image.tar", image.to_owned())];
     let job = Job { program: "/bin/e2e", arguments, files };
-    let (exit_code, output) = boot_with(series, &job, &args.options(series), bypassd, programs)?;
+    let (exit_code, output) = boot_with(guest.series, &job, &guest.options(), bypassd, programs)?;
     Ok((Tally::read(&output), exit_code, output))
 }
 
@@ -176,7 +220,7 @@ fn boot_with(
     programs: &TestPrograms,
 ) -> Result<(Option<i32>, String)> {
     let kernel = kernel::get(series)?;
-    let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", series.name));
+    let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", options.name));
     initramfs::write(&archive, &kernel, bypassd, programs, job)?;
     let log = log_path(&options.name)?;
     boot::boot(&kernel.image, &archive, &log, options)?;
