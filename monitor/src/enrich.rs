@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::access::{Access, Actor, FileObject, Object, TargetId};
 use crate::decode::Decoded;
 use crate::event::Facts;
@@ -20,7 +22,7 @@ pub fn facts(
     id: TargetId,
     keeper: &Keeper,
     node: Namespaces,
-    node_addresses: &[IpAddr],
+    own: &[IpNet],
 ) -> Facts {
     let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, unnamed: _, errors } =
         decoded;
@@ -39,7 +41,7 @@ pub fn facts(
         Object::InetSocket(_) | Object::Process(_) => None,
     };
     let local = match object {
-        Object::InetSocket(inet) => is_local(inet.dst_ip, node_addresses),
+        Object::InetSocket(inet) => is_local(inet.dst_ip, own),
         Object::File(_) | Object::Mount(_) | Object::UnixSocket(_) | Object::Process(_) => true,
     };
     let bytes = |path: Option<PathBuf>| path.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
@@ -58,8 +60,8 @@ pub fn of_actor(actor: &Actor, whose: Whose) -> Facts {
     Facts { unit: unit(&actor.cgroup), whose, local: true, ..Facts::default() }
 }
 
-fn is_local(address: IpAddr, node_addresses: &[IpAddr]) -> bool {
-    address.is_loopback() || address.is_unspecified() || node_addresses.contains(&address)
+fn is_local(address: IpAddr, own: &[IpNet]) -> bool {
+    address.is_loopback() || address.is_unspecified() || own.iter().any(|own| own.contains(&address))
 }
 
 /// The innermost systemd unit of a cgroup path.

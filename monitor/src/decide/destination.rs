@@ -14,7 +14,7 @@ const MAPPED_PREFIX: u8 = 96;
 /// process can take a socket along into another.
 pub fn destination_counts(
     destinations: &Destinations,
-    node_addresses: &[IpAddr],
+    own: &[IpNet],
     node_net_ns: u32,
     object: &InetObject,
 ) -> bool {
@@ -36,7 +36,7 @@ pub fn destination_counts(
         }
         Destinations::Outside => !address.is_loopback() || object.net_ns == node_net_ns,
         Destinations::Node if address.is_loopback() => object.net_ns == node_net_ns,
-        Destinations::Node => node_addresses.contains(&address),
+        Destinations::Node => own.iter().any(|own| own.contains(&address)),
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
     fn the_same_port_elsewhere_is_no_door() {
         const NODE: u32 = 1;
         const POD: u32 = 2;
-        let node_addresses = ["10.0.0.7".parse().unwrap(), "fd00::7".parse().unwrap()];
+        let own = ["10.0.0.7/32", "fd00::7/128", "10.7.0.0/16"].map(|network| network.parse().unwrap());
         let networks = Destinations::Networks(vec!["10.0.0.0/8".parse().unwrap()]);
         let loopback =
             Destinations::Networks(vec!["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
@@ -73,6 +73,7 @@ mod tests {
             (&Destinations::Node, "::ffff:10.0.0.7", POD, true),
             (&Destinations::Node, "fd00::7", POD, true),
             (&Destinations::Node, "10.0.0.8", NODE, false),
+            (&Destinations::Node, "10.7.8.9", POD, true),
             (&Destinations::Any, "192.0.2.1", POD, true),
             (&Destinations::Any, "127.0.0.1", POD, true),
             (&Destinations::Outside, "192.0.2.1", POD, true),
@@ -106,7 +107,7 @@ mod tests {
                 inbound: false,
                 net_ns,
             };
-            let found = destination_counts(destinations, &node_addresses, NODE, &object);
+            let found = destination_counts(destinations, &own, NODE, &object);
             assert_eq!(found, counts, "{destinations:?} {address} from namespace {net_ns}");
         }
     }

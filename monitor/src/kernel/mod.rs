@@ -1,7 +1,9 @@
 //! The kernel side as the daemon holds it: loaded programs, their maps, and what they answer.
 
+mod answer;
 mod attach;
 mod backend;
+mod calm;
 mod doers;
 mod freeze;
 mod hooks;
@@ -16,6 +18,7 @@ mod stats;
 mod table;
 
 pub use backend::{Attached, Candidate, HookReport, HookState};
+pub use calm::Calm;
 pub use doers::Kinds;
 pub use object::{DEFAULT_WINDOW, Kernel, LoadError};
 pub use stats::Counters;

@@ -11,8 +11,10 @@ use monitor_abi::probe::{News, Own, Probe};
 use monitor_abi::repeat::{Repeat, RepeatKey, WINDOW};
 use thiserror::Error;
 
+use super::answer::Answer;
 use super::attach::describe;
 use super::backend::{self, Attached};
+use super::calm::Calm;
 use super::doers::{Doers, Kinds};
 use super::freeze::freeze;
 use super::hooks;
@@ -61,6 +63,7 @@ pub struct Kernel {
     ebpf: Ebpf,
     sealed: bool,
     attached: Attached,
+    calm: Calm,
     listener: Listener,
     doers: Doers,
     table: Table,
@@ -119,6 +122,9 @@ impl Kernel {
         let doers = Doers::new(&mut ebpf)?;
         let mut attached = backend::choose(&mut ebpf, &types, attachable.as_ref(), wanted, sealed != 0)
             .map_err(LoadError::NoBackend)?;
+        // What stops kprobes there stops nothing else.
+        let is_touchy = attached.preemptible && attached.chosen.backend == Backend::Kprobe;
+        let calm = if is_touchy { Calm::of_this_process() } else { Calm::Needless };
         let mut listener = Listener::default();
         if attached.chosen.backend == Backend::Syscall {
             let (new, reports) = Listener::new(&identity);
@@ -129,6 +135,7 @@ impl Kernel {
             ebpf,
             sealed: sealed != 0,
             attached,
+            calm,
             listener,
             doers,
             table,
@@ -167,6 +174,11 @@ impl Kernel {
         &self.attached
     }
 
+    /// Whether its own use of the tables can make the kernel skip programs.
+    pub fn calm(&self) -> Calm {
+        self.calm
+    }
+
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
@@ -179,36 +191,43 @@ impl Kernel {
 
     /// Makes the kernel watch exactly what is desired.
     pub fn watch(&mut self, desired: &Desired) -> Result<(), TableError> {
+        let _kept = self.calm.keep();
         self.table.apply(desired)
     }
 
     /// Makes the kernel report who takes control of processes that run one of these executables.
     pub fn guard(&mut self, executables: impl Iterator<Item = ObjectKey>) -> Result<(), TableError> {
+        let _kept = self.calm.keep();
         self.table.guard(executables.map(|key| (key, 1)).collect())
     }
 
     /// Accesses that were counted instead of recorded.
     pub fn repeats(&self) -> Vec<(RepeatKey, Repeat)> {
+        let _kept = self.calm.keep();
         self.repeats.read()
     }
 
     /// Stops counting one.
     pub fn forget(&mut self, key: &RepeatKey) {
+        let _kept = self.calm.keep();
         self.repeats.forget(key);
     }
 
     /// The tables in which someone else changed what was entered. They are as they were again.
     pub fn repair(&mut self) -> Result<Vec<&'static str>, TableError> {
+        let _kept = self.calm.keep();
         self.table.repair()
     }
 
     /// What changed on the node, as far as the kernel side noticed.
     pub fn news(&self) -> Result<News, TableError> {
+        let _kept = self.calm.keep();
         self.table.news()
     }
 
     /// Says that the tables show the node as it is after this news.
     pub fn seen(&mut self, news: News) -> Result<(), TableError> {
+        let _kept = self.calm.keep();
         self.table.seen(news)
     }
 
@@ -218,6 +237,7 @@ impl Kernel {
     }
 
     pub fn counters(&self) -> Result<Counters, LoadError> {
+        let _kept = self.calm.keep();
         Counters::read(&self.ebpf)
     }
 
@@ -226,7 +246,9 @@ impl Kernel {
     pub fn probe<T>(&mut self, touch: impl FnOnce() -> T) -> Result<(T, Answer), LoadError> {
         self.announce(true)?;
         let value = touch();
+        let kept = self.calm.keep();
         let probe = self.probe.get(&0, 0).map_err(|source| LoadError::Map { name: "PROBE", source });
+        drop(kept);
         self.announce(false)?;
         Ok((value, Answer::from(probe?)))
     }
@@ -236,29 +258,6 @@ impl Kernel {
         options.args[0] = u64::from(armed);
         announce(&mut self.ebpf)?.test_run(options).map_err(LoadError::Announce)?;
         Ok(())
-    }
-}
-
-/// What the hooks saw of one touch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The objects, outermost first: overlayfs shows its own and then the one beneath.
-    pub keys: Vec<ObjectKey>,
-    /// `PROBE_*` bits of the hooks that answered.
-    pub hooks: u32,
-    pub port: u32,
-}
-
-impl From<Probe> for Answer {
-    fn from(Probe { count, hooks, port, pad: _, keys }: Probe) -> Self {
-        let count = usize::try_from(count).unwrap_or(usize::MAX).min(keys.len());
-        let mut seen: Vec<_> = Vec::with_capacity(count);
-        for key in &keys[..count] {
-            if !seen.contains(key) {
-                seen.push(*key);
-            }
-        }
-        Self { keys: seen, hooks, port }
     }
 }
 

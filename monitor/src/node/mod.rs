@@ -8,7 +8,7 @@ mod mounts;
 mod named;
 pub mod root;
 
-pub use addresses::addresses;
+pub use addresses::Addresses;
 pub use identity::{FIRST_PID_NS, Identity, Namespaces};
 pub use lives::{Fates, Lives};
 pub use mounts::{Mounts, mount_of, of_id};

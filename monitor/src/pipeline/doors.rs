@@ -1,9 +1,10 @@
 //! Is what was used the door that is meant? The kernel matches objects, names and numbers; not every use of those is one of the door.
 
 use std::ffi::OsStr;
-use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use ipnet::IpNet;
 
 use crate::access::{InetObject, Object};
 use crate::decide::destination_counts;
@@ -15,7 +16,7 @@ use crate::watch::{above, beneath};
 
 /// A port is a door only at some addresses: other things listen on the same numbers elsewhere. A socket is one only to
 /// those who connect: an attempt to open it as a file reaches a hook, and nobody.
-pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, addresses: &[IpAddr]) -> bool {
+pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, own: &[IpNet]) -> bool {
     let access = &decoded.access;
     match (&target.what, &access.object) {
         // In a mount namespace of its own, what covers a directory above the target hides it from its own processes only.
@@ -28,8 +29,8 @@ pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, addr
         }
         (What::Port { destinations, .. }, Object::InetSocket(inet)) => {
             // The other end of it is on this node and was reported as its process's.
-            let reported = inet.inbound && is_own(inet, addresses);
-            !reported && destination_counts(destinations, addresses, node.net, inet)
+            let reported = inet.inbound && is_own(inet, own);
+            !reported && destination_counts(destinations, own, node.net, inet)
         }
         (What::Path(_) | What::Glob { .. }, Object::File(_))
         | (What::Socket(_) | What::Sockets { .. }, Object::UnixSocket(_)) => true,
@@ -40,8 +41,8 @@ pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, addr
     }
 }
 
-fn is_own(inet: &InetObject, addresses: &[IpAddr]) -> bool {
-    inet.src_ip.is_loopback() || addresses.contains(&inet.src_ip)
+fn is_own(inet: &InetObject, own: &[IpNet]) -> bool {
+    inet.src_ip.is_loopback() || own.iter().any(|own| own.contains(&inet.src_ip))
 }
 
 /// Whether the place is the target's or beneath it. While a path is missing, its first missing name is watched: what is made there

@@ -1,7 +1,6 @@
 //! One record after the other: decode, enrich, decide, emit.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::canary::Canary;
@@ -27,7 +26,7 @@ use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
-use crate::node::Lives;
+use crate::node::{Addresses, Lives};
 use crate::running::{Known, News, Running};
 use crate::snapshot::{self, Holder, Snapshot, Wanted};
 use crate::status::systemd::Watchdog;
@@ -69,9 +68,7 @@ pub struct Handler {
     pub(super) lives: Lives,
     pub(super) upgrades: Upgrades,
     pub(super) identities: Identities,
-    pub(super) addresses: Vec<IpAddr>,
-    /// When they may be looked at again for an address that is not among them.
-    pub(super) addresses_due: Instant,
+    pub(super) addresses: Addresses,
     pub(super) context: Context,
     pub(super) emitter: Emitter,
     pub(super) show_allowed: bool,
@@ -126,8 +123,7 @@ impl Handler {
             lives,
             upgrades: Upgrades::default(),
             identities,
-            addresses: Vec::new(),
-            addresses_due: Instant::now(),
+            addresses: Addresses::of_node(),
             context,
             emitter,
             show_allowed,
@@ -147,7 +143,6 @@ impl Handler {
             since: Since::default(),
             before: 0,
         };
-        handler.look_at_addresses();
         handler.guard();
         // As they were found before anything was armed.
         let found: Vec<_> = handler.exes.paths().map(|path| (path.to_owned(), Change::New)).collect();

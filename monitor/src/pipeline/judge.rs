@@ -13,7 +13,6 @@ use crate::event::Facts;
 use crate::identity::Whose;
 use crate::model::Class;
 use crate::snapshot::{self, Wanted};
-use crate::target::{Destinations, What};
 use crate::verdict::{Reason, Verdict};
 
 /// Least time between two looks at the allowed executables that an unexpected actor can cause.
@@ -85,23 +84,23 @@ impl Handler {
     /// What is to be said about an access; `None` if it is not one of a door.
     pub(super) fn judge(&mut self, id: TargetId, decoded: &Decoded) -> Option<(Class, Facts, Verdict)> {
         let access = &decoded.access;
+        if let Object::InetSocket(inet) = &access.object {
+            // Either end may be the node's since a moment ago.
+            self.addresses.check(inet.dst_ip);
+            self.addresses.check(inet.src_ip);
+        }
         let Some(target) = self.keeper.target(id) else {
             tracing::error!(target = id.0, "a record names an unknown target");
             self.health.undecodable += 1;
             return None;
         };
-        if let (What::Port { destinations: Destinations::Node, .. }, Object::InetSocket(inet)) =
-            (&target.what, &access.object)
-        {
-            self.know_address(inet.dst_ip);
-        }
-        let target = self.keeper.target(id)?;
         // What the kernel still told of a target that another policy does not have.
-        if !self.keeper.has(id) || !is_door(target, decoded, self.context.namespaces, &self.addresses) {
+        if !self.keeper.has(id) || !is_door(target, decoded, self.context.namespaces, self.addresses.known())
+        {
             return None;
         }
         let mut facts =
-            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, &self.addresses);
+            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, self.addresses.known());
         if !is_at(target, decoded, &facts.path) {
             return None;
         }

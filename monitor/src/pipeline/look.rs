@@ -1,7 +1,6 @@
 //! Looking at the node again: what the targets are now, which files rules mean, which addresses it has.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
@@ -14,8 +13,6 @@ use crate::watch::{Change, State};
 
 /// Least time between two looks at the allowed executables, however often something happens to one.
 pub(super) const LOOK_SOON: Duration = Duration::from_millis(20);
-/// At most a tenth of the time goes into looks at the addresses.
-const SHARE: u32 = 10;
 
 impl Handler {
     /// Looks at the node again.
@@ -29,7 +26,7 @@ impl Handler {
             }
         }
         self.look_at_executables();
-        self.look_at_addresses();
+        self.addresses.read_again();
     }
 
     pub(super) fn look_at_executables(&mut self) {
@@ -62,28 +59,6 @@ impl Handler {
     pub(super) fn guard(&mut self) {
         if let Err(error) = self.kernel.guard(self.exes.keys()) {
             tracing::error!(%error, "cannot watch who takes control of allowed processes");
-        }
-    }
-
-    /// An address may be the node's since a moment ago.
-    pub(super) fn know_address(&mut self, address: IpAddr) {
-        let address = address.to_canonical();
-        let is_known = address.is_loopback() || address.is_unspecified() || self.addresses.contains(&address);
-        if !is_known && self.addresses_due <= Instant::now() {
-            self.look_at_addresses();
-        }
-    }
-
-    pub(super) fn look_at_addresses(&mut self) {
-        let started = Instant::now();
-        self.read_addresses();
-        self.addresses_due = Instant::now() + started.elapsed() * SHARE;
-    }
-
-    fn read_addresses(&mut self) {
-        match node::addresses() {
-            Ok(addresses) => self.addresses = addresses,
-            Err(error) => tracing::warn!(%error, "cannot read the node's addresses"),
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::coverage::{self, View};
 use crate::event::{ArmedTarget, MissingHook, Started, WaitingTarget};
 use crate::kernel::listen::{Changes, MOUNTS};
-use crate::kernel::{HookState, Kernel};
+use crate::kernel::{Calm, HookState, Kernel};
 use crate::model::{Backend, Class};
 use crate::privileges;
 use crate::target::What;
@@ -59,10 +59,14 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
         );
     }
     if kernel.attached().preemptible && chosen.backend == Backend::Kprobe {
-        started.coverage_gaps.push(
-            "a CPU where a call of bpf(2) was interrupted: this kernel skips kprobes there until it goes on, and counts them in `missed_runs`"
-                .to_owned(),
-        );
+        let whose = if kernel.calm() == Calm::Refused {
+            "the daemon's own, too, without CAP_SYS_RESOURCE or CAP_SYS_NICE"
+        } else {
+            "of somebody else than the daemon"
+        };
+        started.coverage_gaps.push(format!(
+            "a CPU where a call of bpf(2) was interrupted, {whose}: this kernel skips kprobes there until it goes on, and counts them in `missed_runs`"
+        ));
     }
     started.coverage_gaps.extend(untold(kernel));
     started.coverage_gaps.extend(privileges::gaps().map(str::to_owned));

@@ -139,7 +139,8 @@ fn ancestor() -> Result<()> {
     scene.daemon.finish().map(drop)
 }
 
-/// Nobody had time to look at what took the name.
+/// Nobody had time to look at what took the name. Where the daemon did look while nothing had it, making and removing a directory there
+/// is no access, and it is done again.
 fn ancestor_made_anew_and_removed() -> Result<()> {
     let mut scene = scene()?;
     if scene.is_syscall() {
@@ -147,12 +148,21 @@ fn ancestor_made_anew_and_removed() -> Result<()> {
         return Ok(());
     }
     let (dir, moved) = (scene.dir.path().to_owned(), scene.dir.path().with_extension("moved"));
-    let (above, aside) = (dir.display(), moved.display());
-    shell(&format!("mv {above} {aside}; mkdir {above}; rmdir {above}; mv {aside} {above}"))?;
-    scene.daemon.wait_for("the removal", |event| {
-        event["action"] == "unlink" && at(event, "/target/path") == &json!(dir)
-    })?;
-    scene.daemon.stop(Signal::TERM).map(drop)
+    for _ in 0..20 {
+        let from = scene.daemon.seen().len();
+        fs::rename(&dir, &moved)?;
+        fs::create_dir(&dir)?;
+        fs::remove_dir(&dir)?;
+        fs::rename(&moved, &dir)?;
+        scene.daemon.wait_for_from(from, "the end of it", |event| {
+            event["action"] == "rename" && at(event, "/target/to") == &json!(dir)
+        })?;
+        let removed = |event: &Value| event["action"] == "unlink" && at(event, "/target/path") == &json!(dir);
+        if scene.daemon.seen()[from..].iter().any(removed) {
+            return scene.daemon.stop(Signal::TERM).map(drop);
+        }
+    }
+    bail!("the removal is never told of: {:#?}", scene.daemon.seen())
 }
 
 fn mount_over() -> Result<()> {

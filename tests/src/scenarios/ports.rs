@@ -26,6 +26,7 @@ pub fn all() -> Vec<Trial> {
             ("kubelet_port_of_a_pod_is_silent", kubelet_port_of_a_pod_is_silent),
             ("kubelet_port_anywhere_if_asked", kubelet_port_anywhere_if_asked),
             ("address_made_a_moment_ago", address_made_a_moment_ago),
+            ("network_made_local", network_made_local),
             ("datastore_port_of_a_pod_is_silent", datastore_port_of_a_pod_is_silent),
         ],
     )
@@ -168,6 +169,24 @@ fn address_made_a_moment_ago() -> Result<()> {
             &json!({"target": {"class": "kubelet_api", "dst_ip": address, "local": true}}),
         )?;
     }
+    daemon.finish().map(drop)
+}
+
+/// A route makes a whole network the node's, with no address on any device.
+fn network_made_local() -> Result<()> {
+    if !is_guest() {
+        bail!(Skip("this machine's routes are not the test's to change"));
+    }
+    let port = free_port()?;
+    let mut daemon = kubelet(port, "node")?;
+    shell("ip route add local 10.97.0.0/16 dev lo")?;
+    connect("10.97.8.9", port)?;
+    let target = json!({"class": "kubelet_api", "dst_ip": "10.97.8.9", "local": true});
+    expect(&daemon.alert()?, &json!({"target": target}))?;
+    shell("ip -6 route add local 2001:db8:97::/48 dev lo")?;
+    connect("2001:db8:97::1", port)?;
+    let target = json!({"class": "kubelet_api", "dst_ip": "2001:db8:97::1", "local": true});
+    expect(&daemon.alert()?, &json!({"target": target}))?;
     daemon.finish().map(drop)
 }
 
