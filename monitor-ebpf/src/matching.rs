@@ -8,8 +8,8 @@ use monitor_abi::fields::Field;
 use monitor_abi::probe::Gate;
 use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR};
 use monitor_abi::watch::{
-    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch,
-    device_bit, filter_slot,
+    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch, device_bit,
+    filter_slot,
 };
 
 use crate::capture::inside;
@@ -227,12 +227,12 @@ pub fn port(port: u16) -> Option<Match> {
     Some(Match::new(target, 0, 0))
 }
 
-/// The target of a TCP port of this node that others connect to.
+/// The target of a TCP port of this node that others connect to. Whether the policy says who may makes no difference: a client of this
+/// node that was not seen to connect is none of the expected ones.
 #[inline(always)]
 pub fn inbound_port(port: u16) -> Option<Match> {
-    let watch = watched_port(port)?;
-    let wanted = watch.flags & WATCH_INBOUND != 0;
-    wanted.then_some(Match::new(watch.target, 0, HEAD_NO_ACTOR))
+    let target = watched_port(port)?.target;
+    Some(Match::new(target, 0, HEAD_NO_ACTOR))
 }
 
 #[inline(always)]

@@ -208,6 +208,7 @@ pub const WAYS: &[Way] = &[
     all("tcp.mptcp", "MPTCP"),
     all("tcp.mapped", "IPv4 in IPv6"),
     all("tcp.ipv6", "an IPv6 address"),
+    all("tcp.redirected", "another address and port, from which the packet filter leads there"),
     all("tcp.loopback", "another loopback address"),
     all("tcp.own_address", "an address of the node"),
     all("tcp.network_namespace", "from another network namespace"),

@@ -46,6 +46,9 @@ pub enum Reason {
     ProcessControlled,
     /// No rule expects connections from that address.
     SourceMismatch,
+    /// The connection comes from this node, and nobody on it was seen to begin it: address translation leads to the door, or somebody
+    /// writes packets himself.
+    ClientUnseen,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +63,17 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// Of a connection from this node that nobody was seen to begin. No rule is about those.
+    pub fn client_unseen() -> Self {
+        Self {
+            result: Outcome::Violation,
+            reason: Reason::ClientUnseen,
+            detail: "it comes from this node, and nobody was seen to connect here: it was led here by address translation, or made without a socket"
+                .to_owned(),
+            matched: None,
+        }
+    }
+
     pub fn is_violation(&self) -> bool {
         self.result == Outcome::Violation
     }

@@ -29,7 +29,7 @@ const BUILD: [Package; 3] = [
     Package { name: "libc6-dev", provides: "/usr/include/stdlib.h" },
 ];
 
-const TEST: [Package; 12] = [
+const TEST: [Package; 13] = [
     Package { name: "qemu-system-x86", provides: "qemu-system-x86_64" },
     Package { name: "busybox-static", provides: "busybox" },
     Package { name: "kmod", provides: "modprobe" },
@@ -39,6 +39,7 @@ const TEST: [Package; 12] = [
     Package { name: "etcd-server", provides: "etcd" },
     Package { name: "etcd-client", provides: "etcdctl" },
     Package { name: "iproute2", provides: "ip" },
+    Package { name: "nftables", provides: "nft" },
     Package { name: "prometheus", provides: "promtool" },
     Package { name: "systemd", provides: "systemd-analyze" },
     Package { name: "rsyslog", provides: "rsyslogd" },

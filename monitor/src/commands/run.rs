@@ -23,7 +23,7 @@ use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
-use crate::node::{Lives, Root, executables};
+use crate::node::{Clients, Lives, Root, executables};
 use crate::pipeline::reload::Reloads;
 use crate::pipeline::running::Lookout;
 use crate::pipeline::{self, Handler, Parts, started};
@@ -102,7 +102,10 @@ pub(super) async fn watch(
     let mut emitter = Emitter::start(format, sink).map_err(io("cannot start the writer"))?;
     tracing::debug!("armed");
     let policy_warnings = config::warnings(&rules, |path| Some(exes.file(path)?.path.clone()));
-    let started = Started { policy_warnings, ..started::started(&kernel, &keeper, &proofs) };
+    let clients = Clients::of_node();
+    let mut started = Started { policy_warnings, ..started::started(&kernel, &keeper, &proofs) };
+    started.coverage_gaps.extend(clients.as_ref().err().map(started::led_here));
+    let clients = clients.ok();
     let (message, severity) = (started::message(&started), Severity::Info);
     systemd::ready(&message);
     emitter.emit(context.lifecycle(Lifecycle::Started(started), severity, message));
@@ -119,6 +122,7 @@ pub(super) async fn watch(
         exes,
         lives,
         identities,
+        clients,
         context,
         emitter,
         teller,

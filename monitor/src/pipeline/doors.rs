@@ -28,9 +28,7 @@ pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, own:
             !matches!(access.action, Action::Open | Action::Write)
         }
         (What::Port { destinations, .. }, Object::InetSocket(inet)) => {
-            // The other end of it is on this node and was reported as its process's.
-            let reported = inet.inbound && is_own(inet, own);
-            !reported && destination_counts(destinations, own, node.net, inet)
+            destination_counts(destinations, own, node.net, inet)
         }
         (What::Path(_) | What::Glob { .. }, Object::File(_))
         | (What::Socket(_) | What::Sockets { .. }, Object::UnixSocket(_)) => true,
@@ -41,7 +39,8 @@ pub(super) fn is_door(target: &Target, decoded: &Decoded, node: Namespaces, own:
     }
 }
 
-fn is_own(inet: &InetObject, own: &[IpNet]) -> bool {
+/// Whether a connection comes from the node itself.
+pub(super) fn is_from_here(inet: &InetObject, own: &[IpNet]) -> bool {
     inet.src_ip.is_loopback() || own.iter().any(|own| own.contains(&inet.src_ip))
 }
 

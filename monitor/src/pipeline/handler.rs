@@ -26,7 +26,7 @@ use crate::identity::Identities;
 use crate::kernel::Kernel;
 use crate::memory;
 use crate::model::Severity;
-use crate::node::{Addresses, Lives};
+use crate::node::{Addresses, Clients, Lives};
 use crate::running::{Known, News, Running};
 use crate::snapshot::{self, Holder, Snapshot, Wanted};
 use crate::status::systemd::Watchdog;
@@ -44,6 +44,8 @@ pub struct Parts {
     pub exes: ExeTable,
     pub lives: Lives,
     pub identities: Identities,
+    /// None where the node's sockets cannot be asked for.
+    pub clients: Option<Clients>,
     pub context: Context,
     pub emitter: Emitter,
     pub teller: Teller,
@@ -68,6 +70,7 @@ pub struct Handler {
     pub(super) lives: Lives,
     pub(super) upgrades: Upgrades,
     pub(super) identities: Identities,
+    pub(super) clients: Option<Clients>,
     pub(super) addresses: Addresses,
     pub(super) context: Context,
     pub(super) emitter: Emitter,
@@ -102,6 +105,7 @@ impl Handler {
             exes,
             lives,
             identities,
+            clients,
             context,
             emitter,
             teller,
@@ -123,6 +127,7 @@ impl Handler {
             lives,
             upgrades: Upgrades::default(),
             identities,
+            clients,
             addresses: Addresses::of_node(),
             context,
             emitter,

@@ -1,22 +1,32 @@
 //! Which door an access concerns, and whether it was expected.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::doors::{is_at, is_door};
+use super::doors::{is_at, is_door, is_from_here};
 use super::handler::Handler;
 use super::look::LOOK_SOON;
-use crate::access::{Access, Object, TargetId};
+use crate::access::{Access, InetObject, Object, TargetId};
 use crate::decide::Policy;
 use crate::decode::Decoded;
 use crate::enrich;
 use crate::event::Facts;
 use crate::identity::Whose;
-use crate::model::Class;
+use crate::model::{Action, Class};
 use crate::snapshot::{self, Wanted};
 use crate::verdict::{Reason, Verdict};
 
 /// Least time between two looks at the allowed executables that an unexpected actor can cause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Where a connection to the node comes from.
+enum Origin {
+    Elsewhere,
+    /// A process of this node, which was reported when it connected.
+    Reported,
+    /// This node, but nobody on it that was seen.
+    Unseen,
+}
 
 impl Handler {
     /// Completes what the kernel side could read only numbers of.
@@ -89,6 +99,14 @@ impl Handler {
             self.addresses.check(inet.dst_ip);
             self.addresses.check(inet.src_ip);
         }
+        let unseen = match &access.object {
+            Object::InetSocket(inet) if inet.inbound => match self.origin(inet) {
+                Origin::Elsewhere => false,
+                Origin::Unseen => true,
+                Origin::Reported => return None,
+            },
+            _ => false,
+        };
         let Some(target) = self.keeper.target(id) else {
             tracing::error!(target = id.0, "a record names an unknown target");
             self.health.undecodable += 1;
@@ -105,9 +123,34 @@ impl Handler {
             return None;
         }
         let class = self.keeper.owner(id, decoded, &facts)?.class;
+        if access.action == Action::Accept && !unseen && !self.keeper.expects_clients(class) {
+            // Without a rule that says who is expected, nobody from elsewhere can be unexpected.
+            return None;
+        }
         facts.whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
-        let verdict = self.decide(class, access, &facts.whose);
+        let verdict =
+            if unseen { Verdict::client_unseen() } else { self.decide(class, access, &facts.whose) };
         Some((class, facts, verdict))
+    }
+
+    /// The kernel side tells only of connections that no socket of this node was seen to begin, as far as it remembers.
+    fn origin(&self, inet: &InetObject) -> Origin {
+        if !is_from_here(inet, self.addresses.known()) {
+            return Origin::Elsewhere;
+        }
+        let Some(clients) = self.clients.as_ref().filter(|_| inet.net_ns == self.context.namespaces.net)
+        else {
+            return Origin::Reported;
+        };
+        let client = SocketAddr::new(inet.src_ip, inet.src_port);
+        match clients.exists(client, SocketAddr::new(inet.dst_ip, inet.dst_port)) {
+            Ok(true) => Origin::Reported,
+            Ok(false) => Origin::Unseen,
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask for the other end of a connection from this node");
+                Origin::Unseen
+            }
+        }
     }
 
     fn control(&mut self, decoded: &Decoded) {

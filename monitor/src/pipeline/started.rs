@@ -1,6 +1,7 @@
 //! The first event of a run: what it sees and what it does not.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 
 use crate::coverage::{self, View};
@@ -76,6 +77,13 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
             .push("the daemon is not in the node's process id namespace: set hostPID".to_owned());
     }
     started
+}
+
+/// Without an answer about the other end, it counts as somebody who was seen.
+pub fn led_here(error: &io::Error) -> String {
+    format!(
+        "connections from this node that address translation leads to a port: cannot ask for its sockets: {error}"
+    )
 }
 
 /// Where there is no directory of manifests, there may be a server of them.

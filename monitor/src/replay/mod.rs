@@ -30,6 +30,9 @@ pub fn is_access(event: &Value) -> bool {
 
 /// What the rules say of it.
 pub fn decide(rules: &[Rule], recorded: &Recorded) -> Verdict {
+    if recorded.verdict.reason == Reason::ClientUnseen {
+        return Verdict::client_unseen();
+    }
     let exes = files(rules, recorded);
     let policy = Policy { rules, exes: &exes, node: recorded::NODE };
     let access = recorded.access();

@@ -29,6 +29,9 @@ pub fn suggest(recorded: &Recorded) -> Result<Rule, &'static str> {
         source: Vec::new(),
         destination: Vec::new(),
     };
+    if recorded.verdict.reason == Reason::ClientUnseen {
+        return Err("it comes from this node, and nobody was seen to begin it");
+    }
     if access.action == Action::Accept {
         let Object::InetSocket(inet) = &access.object else { return Err("it has no address") };
         return Ok(Rule { source: vec![inet.src_ip.into()], ..rule(&format!("from-{}", inet.src_ip)) });

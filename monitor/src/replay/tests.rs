@@ -57,6 +57,7 @@ fn a_recorded_access_is_decided_as_it_was_seen() {
         (&cat, &json!({"process": {"exe_deleted": true}}), Reason::ExeNotNodeFile),
         (&cat, &json!({"verdict": {"reason": "exe_not_node_file"}}), Reason::ExeNotNodeFile),
         (&cat, &json!({"verdict": {"reason": "process_controlled"}}), Reason::ProcessControlled),
+        (&cat, &json!({"verdict": {"reason": "client_unseen"}}), Reason::ClientUnseen),
         (&cat, &json!({"process": {"container": {"id": "c"}}}), Reason::ExeNotNodeFile),
     ] {
         assert_eq!(decide(std::slice::from_ref(rule), &read(changes)).reason, expected, "{changes}");

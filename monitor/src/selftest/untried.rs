@@ -17,6 +17,7 @@ pub(super) const UNTRIED: &[(&str, &[&str])] = &[
             "mount.open_tree_write",
         ],
     ),
+    ("would change the node's packet filter", &["tcp.redirected"]),
     ("is a race, which a child may lose", &["unix.swapped"]),
     ("needs a process that a rule allows", &["control.ptrace"]),
 ];

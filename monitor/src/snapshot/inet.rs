@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use bytes::Buf;
 
-use super::diag::dump;
+use crate::node::diag::dump;
 
 /// <https://man7.org/linux/man-pages/man7/sock_diag.7.html>
 const AF_INET: u8 = 2;

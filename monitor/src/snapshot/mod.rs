@@ -3,7 +3,6 @@
 //! It only looks: at /proc, and at the kernel's lists of sockets. No watched file is opened, no watched socket connected to.
 //! Arming comes first, so that what happens meanwhile is seen by the hooks.
 
-mod diag;
 mod fds;
 mod inet;
 mod name;

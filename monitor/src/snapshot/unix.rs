@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Buf;
 
-use super::diag::{attributes, dump};
+use crate::node::diag::{attributes, dump};
 
 /// <https://man7.org/linux/man-pages/man7/sock_diag.7.html>
 const AF_UNIX: u8 = 1;

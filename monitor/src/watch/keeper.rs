@@ -78,6 +78,11 @@ impl Keeper {
         Ok(keeper)
     }
 
+    /// Whether a rule says who of elsewhere may connect to the class.
+    pub fn expects_clients(&self, class: Class) -> bool {
+        self.inbound.contains(&class)
+    }
+
     /// Looks at the node again, and returns the targets that were armed or lost since.
     pub fn refresh(&mut self, kernel: &mut Kernel) -> Result<Vec<Change>, WatchError> {
         let started = Instant::now();

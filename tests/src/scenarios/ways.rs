@@ -44,6 +44,9 @@ const REMOVED: &str = "change.ancestor_unlink";
 /// The ways that are seen by the directory above itself, after others that may have made it anew.
 const KNOWN: [&str; 3] = ["change.ancestor_rename", "change.ancestor_exchange", REMOVED];
 
+/// The way of which only the end is seen.
+const BY_NOBODY: &str = "tcp.redirected";
+
 /// How the first event says that fanotify does not tell of a directory.
 const UNTOLD: &str = "that open nothing: ";
 
@@ -135,7 +138,8 @@ impl Run {
             self.scene.restore()?;
             return Err(error);
         }
-        let matches = |event: &Value| event["kind"] == "alert" && is_like(event, &wanted) && is_child(event);
+        let is_actor = |event: &Value| is_child(event) || way.id == BY_NOBODY && event["process"].is_null();
+        let matches = |event: &Value| event["kind"] == "alert" && is_like(event, &wanted) && is_actor(event);
         let result = match claim.as_str() {
             "seen" | "partly" => {
                 let event = self.daemon.wait_for_from(from, way.id, matches);

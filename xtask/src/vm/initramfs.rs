@@ -14,7 +14,8 @@ use super::modules;
 use crate::build::TestPrograms;
 use crate::{command, paths};
 
-const NODE_PROGRAMS: [&str; 6] = ["containerd", "containerd-shim-runc-v2", "ctr", "etcd", "etcdctl", "runc"];
+const NODE_PROGRAMS: [&str; 7] =
+    ["containerd", "containerd-shim-runc-v2", "ctr", "etcd", "etcdctl", "nft", "runc"];
 
 const DIRECTORIES: [&str; 9] =
     ["/dev", "/etc/kubernetes/manifests", "/newroot", "/proc", "/root", "/run", "/sys", "/tmp", "/var/lib"];

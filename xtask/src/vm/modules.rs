@@ -10,8 +10,19 @@ use super::kernel::Kernel;
 use crate::command;
 
 /// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs), machines elsewhere (tun), lists of
-/// sockets (the diag ones).
-const WANTED: [&str; 8] = ["overlay", "loop", "ext4", "btrfs", "veth", "tun", "tcp_diag", "unix_diag"];
+/// sockets (the diag ones), address translation (the nft ones).
+const WANTED: [&str; 10] = [
+    "overlay",
+    "loop",
+    "ext4",
+    "btrfs",
+    "veth",
+    "tun",
+    "tcp_diag",
+    "unix_diag",
+    "nft_chain_nat",
+    "nft_redir",
+];
 
 /// guest-init loads what is in this list, line by line.
 const LIST: &str = "/modules/load.list";

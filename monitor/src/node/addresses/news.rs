@@ -1,16 +1,14 @@
 //! Whether the node's addresses changed, asked without waiting: rtnetlink(7) of its network namespace.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::MetadataExt as _;
-use std::thread;
+use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::node::netns;
 
 /// `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR` and `RTMGRP_IPV6_ROUTE`: a route can make addresses the node's that no
 /// device has. <https://man7.org/linux/man-pages/man7/rtnetlink.7.html>
@@ -19,23 +17,11 @@ const GROUPS: u32 = 0x10 | 0x40 | 0x100 | 0x400;
 /// What does not fit is told as an overflow, which is news like any other.
 const BUFFER: usize = 4096;
 
-const NODE: &str = "/proc/1/ns/net";
-const OWN: &str = "/proc/thread-self/ns/net";
-
 pub(super) struct News(OwnedFd);
 
 impl News {
     pub(super) fn of_node() -> io::Result<Self> {
-        let node = File::open(NODE)?;
-        if node.metadata()?.ino() == File::open(OWN)?.metadata()?.ino() {
-            return Self::here();
-        }
-        // A thread of its own, because it cannot come back.
-        let there = thread::spawn(move || {
-            move_into_link_name_space(node.as_fd(), Some(LinkNameSpaceType::Network))?;
-            Self::here()
-        });
-        there.join().unwrap_or_else(|_| Err(io::Error::other("the thread that asks for it panicked")))
+        netns::inside(Self::here)
     }
 
     fn here() -> io::Result<Self> {

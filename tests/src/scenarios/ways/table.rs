@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::scene::Scene;
+use crate::node::is_guest;
 
 pub enum Act {
     /// Arguments of the actor.
@@ -18,6 +19,9 @@ pub struct Way {
     pub act: Act,
     pub wanted: fn(&Scene) -> Value,
 }
+
+/// A port that is nobody's.
+const DISCARD: u16 = 9;
 
 const FILE: &str = "above/manifests/etcd.yaml";
 
@@ -434,6 +438,24 @@ pub const WAYS: &[Way] = &[
     actor!("tcp.ipv6", |scene| ["tcp", "::1", scene.port()], |scene| {
         json!({"action": "connect", "target": {"class": "kubelet_api", "dst_ip": "::1", "dst_port": scene.port()}})
     }),
+    Way {
+        id: "tcp.redirected",
+        act: Act::Shell(|scene, actor| {
+            if !is_guest() {
+                return "echo unsupported: this packet filter is not the test\'s to change >&2; exit 1"
+                    .to_owned();
+            }
+            format!(
+                "nft 'table ip led {{ chain output {{ type nat hook output priority -100; \
+                 tcp dport {DISCARD} redirect to :{}; }}; }}'; {actor} tcp 127.0.0.1 {DISCARD}; nft delete table ip led",
+                scene.port()
+            )
+        }),
+        wanted: |scene| {
+            json!({"action": "accept", "verdict": {"reason": "client_unseen"},
+                   "target": {"class": "kubelet_api", "src_ip": "127.0.0.1", "dst_port": scene.port(), "direction": "inbound"}})
+        },
+    },
     actor!("tcp.loopback", |scene| ["tcp", "127.0.0.9", scene.port()], |scene| {
         json!({"action": "connect", "target": {"class": "kubelet_api", "dst_ip": "127.0.0.9", "dst_port": scene.port()}})
     }),

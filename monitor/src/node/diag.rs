@@ -27,14 +27,32 @@ const ANSWER_MAX: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends a request for all sockets that fit, in the thread's network namespace, and hands over each answer.
-pub(super) fn dump(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
-    let socket =
-        socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG))?;
-    set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
-    send(&socket, &message(request), SendFlags::empty())?;
+pub(crate) fn dump(request: &[u8], mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let socket = open()?;
+    send(&socket, &message(request, NLM_F_DUMP), SendFlags::empty())?;
     let mut buffer = vec![0; ANSWER_MAX];
     while !read(receive(&socket, &mut buffer)?, &mut each)? {}
     Ok(())
+}
+
+/// For questions about the network namespace the thread is in now.
+pub(crate) fn open() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, Some(netlink::SOCK_DIAG))?;
+    set_socket_timeout(&socket, Timeout::Recv, Some(PATIENCE))?;
+    Ok(socket)
+}
+
+/// Whether there is the one socket that the request names.
+pub(crate) fn exists(socket: &OwnedFd, request: &[u8]) -> io::Result<bool> {
+    send(socket, &message(request, 0), SendFlags::empty())?;
+    let mut buffer = vec![0; ANSWER_MAX];
+    let mut found = false;
+    match read(receive(socket, &mut buffer)?, &mut |_| found = true) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+        Ok(_) => Ok(found),
+    }
 }
 
 fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
@@ -42,12 +60,12 @@ fn receive<'a>(socket: &OwnedFd, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     Ok(buffer.get(..length).unwrap_or_default())
 }
 
-fn message(request: &[u8]) -> Vec<u8> {
+fn message(request: &[u8], flags: u16) -> Vec<u8> {
     let length = u32::try_from(HEADER + request.len()).unwrap_or(u32::MAX);
     let mut message = Vec::with_capacity(HEADER + request.len());
     message.extend(length.to_ne_bytes());
     message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
-    message.extend((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    message.extend((NLM_F_REQUEST | flags).to_ne_bytes());
     // Neither a sequence number nor an address: there is one request, and its answers come to this socket only.
     message.extend([0; 8]);
     message.extend(request);
@@ -85,7 +103,7 @@ fn status(payload: &mut &[u8]) -> io::Result<()> {
 }
 
 /// The attributes behind the fixed part of an answer: number and value.
-pub(super) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(crate) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     const ATTRIBUTE: usize = 4;
     std::iter::from_fn(move || {
         let mut header = rest;
@@ -108,7 +126,7 @@ mod tests {
     use super::*;
 
     fn part(kind: u16, payload: &[u8]) -> Vec<u8> {
-        let mut part = message(payload);
+        let mut part = message(payload, 0);
         part[4..6].copy_from_slice(&kind.to_ne_bytes());
         part.resize(aligned(part.len()), 0);
         part
