@@ -102,7 +102,7 @@ pub(super) async fn watch(
     let mut emitter = Emitter::start(format, sink).map_err(io("cannot start the writer"))?;
     tracing::debug!("armed");
     let policy_warnings = config::warnings(&rules, |path| Some(exes.file(path)?.path.clone()));
-    let clients = Clients::of_node();
+    let clients = Clients::of_node(kernel.identity());
     let mut started = Started { policy_warnings, ..started::started(&kernel, &keeper, &proofs) };
     started.coverage_gaps.extend(clients.as_ref().err().map(started::led_here));
     let clients = clients.ok();

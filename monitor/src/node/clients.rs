@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 
-use super::{diag, netns};
+use super::{Identity, diag, netns};
 
 /// <https://man7.org/linux/man-pages/man7/sock_diag.7.html>
 const AF_INET: u8 = 2;
@@ -20,8 +20,8 @@ pub struct Clients(OwnedFd);
 
 impl Clients {
     /// Tries it, because a kernel that cannot answer says the same as for a socket that is not there.
-    pub fn of_node() -> io::Result<Self> {
-        netns::inside(|| {
+    pub fn of_node(identity: &Identity) -> io::Result<Self> {
+        netns::inside(identity, || {
             let clients = Self(diag::open()?);
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
             let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));

@@ -3,22 +3,23 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use super::Identity;
+
 const NODE: &str = "/proc/1/ns/net";
-const OWN: &str = "/proc/thread-self/ns/net";
 
 /// Does something there. Sockets that are made there stay there.
 pub(super) fn inside<T: Send + 'static>(
+    identity: &Identity,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let node = File::open(NODE)?;
-    if node.metadata()?.ino() == File::open(OWN)?.metadata()?.ino() {
+    if identity.own.net == identity.node.net {
         return work();
     }
+    let node = File::open(NODE)?;
     // A thread of its own, because it cannot come back.
     let there = thread::spawn(move || {
         move_into_link_name_space(node.as_fd(), Some(LinkNameSpaceType::Network))?;

@@ -115,6 +115,7 @@ impl Handler {
             repeat_window,
             alerts_per_minute,
         } = parts;
+        let addresses = Addresses::of_node(kernel.identity());
         let mut handler = Self {
             kernel,
             keeper,
@@ -128,7 +129,7 @@ impl Handler {
             upgrades: Upgrades::default(),
             identities,
             clients,
-            addresses: Addresses::of_node(),
+            addresses,
             context,
             emitter,
             show_allowed,

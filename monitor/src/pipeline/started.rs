@@ -82,7 +82,8 @@ pub fn started(kernel: &Kernel, keeper: &Keeper, proofs: &Proofs) -> Started {
 /// Without an answer about the other end, it counts as somebody who was seen.
 pub fn led_here(error: &io::Error) -> String {
     format!(
-        "connections from this node that address translation leads to a port: cannot ask for its sockets: {error}"
+        "connections from this node that address translation leads to a port, and for a moment addresses that the node got: \
+         cannot ask in its network namespace: {error}"
     )
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Collector {
     /// The child's arguments, in which the directory's random name is: no other process has them, but one that the child starts, which
     /// has more.
     arguments: Vec<Vec<u8>>,
+    /// By which it is known where the kernel side reads no arguments.
+    pub child: Option<u32>,
     node: Namespaces,
     pub seen: Option<Seen>,
     pub undecodable: u64,
@@ -31,7 +33,7 @@ pub(super) struct Collector {
 impl Collector {
     pub(super) fn new(way: &'static Way, arguments: &[String], node: Namespaces) -> Self {
         let arguments = arguments.iter().map(|argument| argument.clone().into_bytes()).collect();
-        Self { way, arguments, node, seen: None, undecodable: 0 }
+        Self { way, arguments, child: None, node, seen: None, undecodable: 0 }
     }
 
     pub(super) fn record(&mut self, record: &[u8], keeper: &Keeper) {
@@ -64,6 +66,18 @@ impl Collector {
         is_action
             && reached == Some(target(self.way))
             && decoded.ancestor == self.way.ancestor
-            && access.actor.args.as_ref().is_some_and(|args| args.starts_with(&self.arguments))
+            && self.is_by_the_child(decoded)
+    }
+
+    fn is_by_the_child(&self, decoded: &Decoded) -> bool {
+        let actor = &decoded.access.actor;
+        match &actor.args {
+            Some(args) => args.starts_with(&self.arguments),
+            None if decoded.unnamed => {
+                let line = actor.ancestors.iter().map(|above| above.pid);
+                std::iter::once(actor.pid).chain(line).any(|pid| Some(pid) == self.child)
+            }
+            None => false,
+        }
     }
 }

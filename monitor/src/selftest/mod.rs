@@ -155,6 +155,7 @@ impl Tester {
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
+        collector.child = child.id();
         let ended = child.wait_with_output();
         tokio::pin!(ended);
         let output = loop {

@@ -35,6 +35,7 @@ pub fn all() -> Vec<Trial> {
             ("a_living_process_is_named", a_living_process_is_named),
             ("an_allowed_process_is_known", an_allowed_process_is_known),
             ("a_long_name_is_no_wrong_one", a_long_name_is_no_wrong_one),
+            ("selftest", selftest),
         ],
     );
     trials.extend(ways::all());
@@ -70,6 +71,13 @@ fn doctor() -> Result<()> {
     for line in ["[confidentiality]", "[lockdown]", "mount: write right after a mount"] {
         ensure!(stdout.contains(line), "no {line:?} in {stdout}");
     }
+    Ok(())
+}
+
+fn selftest() -> Result<()> {
+    let output = command(&["selftest"])?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 
 use self::news::News;
+use super::Identity;
 
 /// At most a tenth of the time goes into looks that nobody said are needed.
 const SHARE: u32 = 10;
@@ -23,9 +24,9 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    pub fn of_node() -> Self {
-        let news = News::of_node()
-            .inspect_err(|error| tracing::warn!(%error, "cannot be told when the node's addresses change"))
+    pub fn of_node(identity: &Identity) -> Self {
+        let news = News::of_node(identity)
+            .inspect_err(|error| tracing::debug!(%error, "cannot be told when the node's addresses change"))
             .ok();
         let mut addresses = Self { known: Vec::new(), news, due: Instant::now() };
         addresses.read_again();

@@ -8,7 +8,7 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
-use crate::node::netns;
+use crate::node::{Identity, netns};
 
 /// `RTMGRP_IPV4_IFADDR`, `RTMGRP_IPV4_ROUTE`, `RTMGRP_IPV6_IFADDR` and `RTMGRP_IPV6_ROUTE`: a route can make addresses the node's that no
 /// device has. <https://man7.org/linux/man-pages/man7/rtnetlink.7.html>
@@ -20,8 +20,8 @@ const BUFFER: usize = 4096;
 pub(super) struct News(OwnedFd);
 
 impl News {
-    pub(super) fn of_node() -> io::Result<Self> {
-        netns::inside(Self::here)
+    pub(super) fn of_node(identity: &Identity) -> io::Result<Self> {
+        netns::inside(identity, Self::here)
     }
 
     fn here() -> io::Result<Self> {

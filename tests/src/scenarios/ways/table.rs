@@ -442,7 +442,7 @@ pub const WAYS: &[Way] = &[
         id: "tcp.redirected",
         act: Act::Shell(|scene, actor| {
             if !is_guest() {
-                return "echo unsupported: this packet filter is not the test\'s to change >&2; exit 1"
+                return "echo unsupported: this packet filter is not to be changed by a test >&2; exit 1"
                     .to_owned();
             }
             format!(
