@@ -16,7 +16,7 @@ pub struct Args {
     /// Only what is measured on this machine, or in the guest
     #[arg(long = "in", value_name = "PLACE")]
     place: Option<Place>,
-    /// Only these: start, opens, latency, flood, size; in the guest hook, workload
+    /// Only these: start, opens, latency, flood, size; in the guest hook, opens, workload
     names: Vec<String>,
 }
 

@@ -50,7 +50,7 @@ fn events() -> Vec<(String, Event)> {
     let labels = [("env".to_owned(), "prod".to_owned())].into();
     let mut labelled = Event { labels, ..samples::hostile(b"/a\xff") };
     if let Some(process) = &mut labelled.process {
-        process.euid = 33;
+        std::sync::Arc::make_mut(process).euid = 33;
     }
     events.extend([("blind".into(), blind), ("recovered".into(), recovered), ("labelled".into(), labelled)]);
     events

@@ -76,7 +76,7 @@ impl Context {
             outcome: Some(outcome(access, self.agent.backend)),
             // What comes from elsewhere is done by nobody here.
             process: (access.action != Action::Accept && access.actor.pid != 0)
-                .then(|| Box::new(describe.process(&access.actor))),
+                .then(|| Arc::new(describe.process(&access.actor))),
             target: Some(Target::new(class, &path, &other, local, &access.object)),
             attack: found.attack,
             enrichment_errors: errors,

@@ -1,5 +1,7 @@
 //! An event as one line that is never cut by a container runtime's logging: CRI-O splits lines at 8 KiB.
 
+use std::sync::Arc;
+
 use super::Event;
 use super::process::Process;
 use super::text::halve;
@@ -114,5 +116,5 @@ fn drop_details(event: &mut Event) -> bool {
 }
 
 fn process(event: &mut Event) -> Option<&mut Process> {
-    event.process.as_deref_mut()
+    event.process.as_mut().map(Arc::make_mut)
 }

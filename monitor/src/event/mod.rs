@@ -87,7 +87,7 @@ pub struct Event {
     pub outcome: Option<Outcome>,
     /// Who did it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub process: Option<Box<Process>>,
+    pub process: Option<Arc<Process>>,
     /// What it was done to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use super::actors::Actors;
 use super::canary::Canary;
 use super::health::{HEARTBEAT, Health};
 use super::held::Held;
@@ -81,6 +82,7 @@ pub struct Handler {
     pub(super) manifests: Manifests,
     pub(super) teller: Teller,
     pub(super) reloads: Reloads,
+    pub(super) actors: Actors,
     pub(super) repeats: Repeats,
     pub(super) limits: Limits,
     pub(super) canary: Canary,
@@ -139,6 +141,7 @@ impl Handler {
             manifests: Manifests::default(),
             teller,
             reloads,
+            actors: Actors::default(),
             repeats: Repeats::new(repeat_window),
             limits: Limits::new(alerts_per_minute),
             canary: Canary::default(),

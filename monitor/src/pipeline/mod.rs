@@ -1,5 +1,6 @@
 //! The daemon at work: records in, events out, until it is told to stop.
 
+mod actors;
 mod canary;
 mod content;
 mod doors;

@@ -95,7 +95,8 @@ impl Handler {
 
     fn tell_now(&mut self, class: Class, access: &Access, facts: Facts, verdict: Verdict) {
         let manifest = manifests::changed(class, access, &facts.path);
-        let event = self.context.access(class, access, facts, verdict);
+        let mut event = self.context.access(class, access, facts, verdict);
+        self.actors.share(&mut event);
         if event.kind == Kind::Alert {
             self.alerts += 1;
             self.count_alert(access, &event);

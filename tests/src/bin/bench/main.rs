@@ -48,7 +48,8 @@ const NATIVE: [Measurement; 5] = [
     ("size", start::size),
 ];
 
-const GUEST: [Measurement; 2] = [("hook", hook::measure), ("workload", workload::measure)];
+const GUEST: [Measurement; 3] =
+    [("hook", hook::measure), ("opens", opens::of_each_backend), ("workload", workload::measure)];
 
 fn run(args: &[&str]) -> Result<()> {
     match args {

@@ -36,17 +36,26 @@ impl Case {
     }
 }
 
+/// By the backend that the daemon chooses.
 pub fn measure(effort: Effort) -> Result<()> {
-    let (rounds, count) = effort.pick((7, 20_000), (31, 50_000));
+    each(effort.pick((7, 20_000), (31, 50_000)), &[], Budget::AtMost(1.25))
+}
+
+/// By each, where all of them attach.
+pub fn of_each_backend(effort: Effort) -> Result<()> {
+    ["fentry", "kprobe", "syscall"].into_iter().try_for_each(|backend| {
+        each(effort.pick((5, 5000), (11, 20_000)), &["--backend", backend], Budget::None)
+    })
+}
+
+fn each((rounds, count): (u32, u32), args: &[&str], budget: Budget) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (deep, watched) = (deep_file(dir.path())?, dir.path().join("watched"));
     fs::create_dir(&watched)?;
     let mut cases = [
-        Case::new(
-            "open and close of an unwatched file, 10 directories deep",
-            Budget::AtMost(1.25),
-            move || File::open(&deep).map(drop).map_err(Into::into),
-        ),
+        Case::new("open and close of an unwatched file, 10 directories deep", budget, move || {
+            File::open(&deep).map(drop).map_err(Into::into)
+        }),
         Case::new("open and close of a file of /proc", Budget::None, || {
             File::open("/proc/uptime")?;
             Ok(())
@@ -61,7 +70,7 @@ pub fn measure(effort: Effort) -> Result<()> {
         for case in &mut cases {
             case.without.push(case.time(count)?);
         }
-        let daemon = Running::start(&manifests(&watched, ""))?;
+        let daemon = Running::start_with(&manifests(&watched, ""), args)?;
         daemon.backend().clone_into(&mut backend);
         for case in &mut cases {
             case.with.push(case.time(count)?);

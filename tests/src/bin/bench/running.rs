@@ -32,11 +32,15 @@ pub struct Line {
 
 impl Running {
     pub fn start(policy: &str) -> Result<Self> {
+        Self::start_with(policy, &[])
+    }
+
+    pub fn start_with(policy: &str, args: &[&str]) -> Result<Self> {
         let files = tempfile::tempdir()?;
         let path = files.path().join("policy.yaml");
         fs::write(&path, policy)?;
         let mut command = Command::new(program()?);
-        command.args(["run", "--format", "native", "--config"]).arg(path);
+        command.args(["run", "--format", "native", "--config"]).arg(path).args(args);
         let begun = Instant::now();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         let mut stdout = BufReader::new(child.stdout.take().context("the daemon has no stdout")?);
