@@ -54,7 +54,7 @@ fn drop_exact(event: &mut Event) -> bool {
         dropped |= process.cwd_b64.take().is_some();
         dropped |= process.cgroup_b64.take().is_some();
         dropped |= process.exe.exe_b64.take().is_some();
-        if let Some(parent) = &mut process.parent {
+        if let Some(parent) = process.parent.as_mut().map(Arc::make_mut) {
             dropped |= parent.exe.exe_b64.take().is_some();
         }
     }
@@ -102,7 +102,11 @@ fn cut_strings(event: &mut Event) -> bool {
         for text in process.pod.iter_mut().flat_map(Pod::strings) {
             cut |= halve(text);
         }
-        cut |= process.parent.as_mut().and_then(|parent| parent.exe.exe.as_mut()).is_some_and(halve);
+        cut |= process
+            .parent
+            .as_mut()
+            .and_then(|parent| Arc::make_mut(parent).exe.exe.as_mut())
+            .is_some_and(halve);
     }
     cut | event
         .target

@@ -32,7 +32,7 @@ pub use self::manifest::{Attention, Manifest, ManifestPod};
 pub(crate) use self::message::pod as described;
 pub use self::object::Target;
 pub use self::posture::{Evidence, Origin, Posture, Result as PostureResult};
-pub use self::process::Process;
+pub use self::process::{Process, Relative};
 use crate::model::{Action, Severity};
 use crate::verdict::Verdict;
 

@@ -1,5 +1,7 @@
 //! The process of an event, and those that started it.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -69,10 +71,10 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<Relative>,
+    pub parent: Option<Arc<Relative>>,
     /// From the grandparent upwards, up to six.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ancestors: Vec<Relative>,
+    pub ancestors: Vec<Arc<Relative>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -140,7 +142,7 @@ impl Describe<'_> {
         };
         let (cwd, cwd_b64) = optional(&actor.cwd);
         let (cgroup, cgroup_b64) = optional(&actor.cgroup);
-        let mut relatives = actor.ancestors.iter().map(|ancestor| self.relative(ancestor));
+        let mut relatives = actor.ancestors.iter().map(|ancestor| Arc::new(self.relative(ancestor)));
         let parent = relatives.next();
         let ancestors = relatives.collect();
         Process {

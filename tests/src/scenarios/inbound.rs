@@ -7,10 +7,10 @@ use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::{Skip, trials};
-use crate::actor::{act, program, shell_output};
+use crate::actor::{act, program, shell, shell_output};
 use crate::daemon::{Daemon, policy};
 use crate::event::{at, expect};
-use crate::node::free_port;
+use crate::node::{free_port, is_guest};
 
 pub fn all() -> Vec<Trial> {
     trials(
@@ -19,6 +19,7 @@ pub fn all() -> Vec<Trial> {
             ("from_elsewhere", from_elsewhere),
             ("expected_source", expected_source),
             ("from_here_is_reported_once", from_here_is_reported_once),
+            ("from_a_pod_is_reported_once", from_a_pod_is_reported_once),
             ("not_asked_for", not_asked_for),
             ("of_the_kubelet", of_the_kubelet),
         ],
@@ -84,6 +85,32 @@ fn from_here_is_reported_once() -> Result<()> {
     expect(
         &daemon.alert()?,
         &json!({"action": "connect", "process": process, "outcome": {"status": "success"}}),
+    )?;
+    daemon.finish().map(drop)
+}
+
+/// A pod's process is seen where it connects, whatever comes out of the cable at the node's end.
+fn from_a_pod_is_reported_once() -> Result<()> {
+    if !is_guest() {
+        bail!(Skip("this machine's devices are not the test's to change"));
+    }
+    let listener = TcpListener::bind(("0.0.0.0", 0))?;
+    let port = listener.local_addr()?.port();
+    let mut daemon = start(port, "192.0.2.0/24")?;
+    let actor = program()?;
+    shell(&format!(
+        "mkfifo /tmp/pod /tmp/plugged; ip link add node0 type veth; ip link set veth0 name pod0; \
+         unshare -n sh -ec 'echo $$ >/tmp/pod; read _ </tmp/plugged; ip addr add 10.96.5.2/24 dev pod0; \
+         ip link set pod0 up; exec {} tcp 10.96.5.1 {port}' & \
+         read pid </tmp/pod; ip link set pod0 netns $pid; ip addr add 10.96.5.1/24 dev node0; ip link set node0 up; \
+         echo >/tmp/plugged; wait $!; s=$?; ip link del node0; rm /tmp/pod /tmp/plugged; exit $s",
+        actor.display()
+    ))?;
+    let target = json!({"class": "datastore_api", "direction": "outbound", "src_ip": "10.96.5.2", "dst_ip": "10.96.5.1"});
+    let process = json!({"exe": actor, "host_ns": {"net": false}});
+    expect(
+        &daemon.alert()?,
+        &json!({"action": "connect", "process": process, "target": target, "outcome": {"status": "success"}}),
     )?;
     daemon.finish().map(drop)
 }
