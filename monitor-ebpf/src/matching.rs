@@ -14,7 +14,7 @@ use monitor_abi::watch::{
 
 use crate::capture::inside;
 use crate::maps::{ANCESTORS, GATE, NAMES, OBJECTS, PORTS};
-use crate::reader::{Kernel, Probe, Reader, sealed};
+use crate::reader::{Kernel, Probe, Reader, sealed, untyped};
 
 /// The inode as a map key.
 #[inline(always)]
@@ -196,19 +196,41 @@ fn through(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) 
     (watch.flags & flags != 0).then_some(Match::new(watch.target, depth + 1, 0))
 }
 
-/// Where names are read from their entries alone, those that are too long for that match nothing.
-#[inline(never)]
+/// The target of a name in a directory.
+#[inline(always)]
 fn name(dir: ObjectKey, child: Kernel) -> Option<u32> {
-    let mut key = NameKey { dir, name: [0; NAME_MAX] };
     if sealed() {
-        let name = inside::short_name(child)?;
-        // SAFETY: the key has room for it, and any bytes are a name.
-        unsafe { ptr::write_unaligned(key.name.as_mut_ptr().cast(), name.words) };
-    } else if !read_name(&mut key, child) {
-        return None;
+        return short_name(dir, child);
     }
+    let word = find_name(dir.ino, dir.dev, untyped(child));
+    (word != 0).then_some(word as u32)
+}
+
+/// Where names are read from their entries alone, those that are too long for that match nothing.
+///
+/// VERIFIER: not exported, so that the entry keeps its type.
+#[inline(never)]
+fn short_name(dir: ObjectKey, child: Kernel) -> Option<u32> {
+    let mut key = NameKey { dir, name: [0; NAME_MAX] };
+    let name = inside::short_name(child)?;
+    // SAFETY: the key has room for it, and any bytes are a name.
+    unsafe { ptr::write_unaligned(key.name.as_mut_ptr().cast(), name.words) };
     // SAFETY: as in `lookup`.
     unsafe { NAMES.get(&key) }.copied()
+}
+
+/// The target and a bit beyond, or zero.
+///
+/// VERIFIER: exported, so that it is checked once and not for each step upwards.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn find_name(ino: u64, dev: u32, child: u64) -> u64 {
+    let mut key = NameKey { dir: ObjectKey::new(dev, ino), name: [0; NAME_MAX] };
+    if !read_name(&mut key, child as Kernel) {
+        return 0;
+    }
+    // SAFETY: as in `lookup`.
+    unsafe { NAMES.get(&key) }.map_or(0, |target| u64::from(*target) | 1 << 32)
 }
 
 /// `false` where there is no name.
