@@ -33,7 +33,7 @@ pub const WATCH_TREE: u32 = 1 << 1;
 /// Some names directly inside the directory are watched: look into the map of names.
 pub const WATCH_NAMES: u32 = 1 << 2;
 
-/// Connections from elsewhere to the port are accesses, too.
+/// Connections from elsewhere to the port are accesses, too. The programs tell of all, and the daemon leaves out what is none.
 pub const WATCH_INBOUND: u32 = 1 << 3;
 
 /// A TCP connection that began on this node: what an accepted one looks like from the other end.
