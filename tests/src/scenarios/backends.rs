@@ -91,11 +91,11 @@ fn blind() -> Result<()> {
 /// Someone removes from the kernel's table what is watched, as `bpftool map delete` does.
 fn emptied() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let others: BTreeSet<_> = ids("OBJECTS")?.into_iter().collect();
+    let others: BTreeSet<_> = ids("OBJECTS").into_iter().collect();
     let (mut daemon, address) = operations::served(&manifests(dir.path(), ""))?;
     wait_until("the daemon to be ready", || operations::is_ready(address))?;
     let own =
-        ids("OBJECTS")?.into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
+        ids("OBJECTS").into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
     let mut table = HashMap::<_, Key, u64>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
     let keys: Vec<Key> = table.keys().collect::<Result<_, _>>()?;
     ensure!(!keys.is_empty(), "nothing is watched");
@@ -115,9 +115,9 @@ fn emptied() -> Result<()> {
 /// Nobody can have himself taken for the daemon, or answer in its place.
 fn frozen() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let others: BTreeSet<_> = ids("OWN")?.into_iter().collect();
+    let others: BTreeSet<_> = ids("OWN").into_iter().collect();
     let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
-    let own = ids("OWN")?.into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
+    let own = ids("OWN").into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
     let mut table = Array::<_, [u64; 6]>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
     let value = table.get(&0, 0)?;
     ensure!(table.set(0, value, 0).is_err(), "it can be written to");
@@ -127,9 +127,10 @@ fn frozen() -> Result<()> {
 /// An object's device and number.
 type Key = [u64; 2];
 
-fn ids(name: &str) -> Result<Vec<u32>> {
-    let maps = loaded_maps().collect::<Result<Vec<_>, _>>()?;
-    Ok(maps.iter().filter(|map| map.name_as_str() == Some(name)).map(MapInfo::id).collect())
+/// Those of a daemon that ended may go while they are listed.
+fn ids(name: &str) -> Vec<u32> {
+    let maps = loaded_maps().filter_map(Result::ok);
+    maps.filter(|map| map.name_as_str() == Some(name)).map(|map| map.id()).collect()
 }
 
 /// The fallback works on kernels that can do better, too.
