@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya::maps::{Array, HashMap, Map, MapData, MapInfo, loaded_maps};
+use aya::maps::{Array, HashMap, Map, MapData, loaded_maps};
 use libtest_mimic::Trial;
 use serde_json::json;
 
