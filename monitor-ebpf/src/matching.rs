@@ -14,7 +14,7 @@ use monitor_abi::watch::{
 
 use crate::capture::inside;
 use crate::maps::{ANCESTORS, GATE, NAMES, OBJECTS, PORTS};
-use crate::reader::{Kernel, Probe, Reader, sealed, untyped};
+use crate::reader::{Kernel, Probe, Reader, untyped};
 
 /// The inode as a map key.
 #[inline(always)]
@@ -149,7 +149,7 @@ fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Ma
         let [next, inode] = R::words(parent, [Field::DentryParent, Field::DentryInode]);
         let dir = ObjectKey::new(device, R::read(inode as Kernel, Field::InodeIno));
         if let Some(watch) = look_through(gate, &dir)
-            && let Some(found) = through(watch, dir, child, WATCH_TREE, depth)
+            && let Some(found) = through::<R>(watch, dir, child, WATCH_TREE, depth)
         {
             return Some(found);
         }
@@ -183,13 +183,13 @@ pub fn socket<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
 #[inline(always)]
 pub fn in_directory<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
     let dir = key::<R>(R::pointer(parent, Field::DentryInode));
-    through(lookup(&dir)?, dir, child, flags, depth)
+    through::<R>(lookup(&dir)?, dir, child, flags, depth)
 }
 
 #[inline(always)]
-fn through(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) -> Option<Match> {
+fn through<R: Reader>(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) -> Option<Match> {
     if watch.flags & WATCH_NAMES != 0
-        && let Some(target) = name(dir, child)
+        && let Some(target) = name::<R>(dir, child)
     {
         return Some(Match::new(target, depth, 0));
     }
@@ -198,11 +198,13 @@ fn through(watch: Watch, dir: ObjectKey, child: Kernel, flags: u32, depth: u32) 
 
 /// The target of a name in a directory.
 #[inline(always)]
-fn name(dir: ObjectKey, child: Kernel) -> Option<u32> {
-    if sealed() {
+fn name<R: Reader>(dir: ObjectKey, child: Kernel) -> Option<u32> {
+    if R::sealed() {
         return short_name(dir, child);
     }
-    let word = find_name(dir.ino, dir.dev, untyped(child));
+    // VERIFIER: no detour over the stack where there is no type to lose; on 6.1 there is no room for it.
+    let child = if R::ANYWHERE { child as u64 } else { untyped(child) };
+    let word = find_name(dir.ino, dir.dev, child);
     (word != 0).then_some(word as u32)
 }
 
