@@ -145,8 +145,6 @@ fields! {
     SockSaddr = "sock" ["__sk_common.skc_rcv_saddr"] Int(4);
     SockDaddr6 = "sock" ["__sk_common.skc_v6_daddr"] Bytes(16);
     SockSaddr6 = "sock" ["__sk_common.skc_v6_rcv_saddr"] Bytes(16);
-    SockArrivedBy = "sock" ["sk_rx_dst_ifindex"] Int(4);
-    InetArrivedBy = "inet_sock" ["rx_dst_ifindex"] Int(4);
     SockPeerPid = "sock" ["sk_peer_pid"] Pointer("pid");
     UnixMnt = "unix_sock" ["path.mnt"] Pointer("vfsmount");
     UnixDentry = "unix_sock" ["path.dentry"] Pointer("dentry");

@@ -203,7 +203,7 @@ pub struct InetObject {
     pub dst: [u8; 16],
     pub src_port: u16,
     pub dst_port: u16,
-    /// See the `INBOUND` constants; 0 when this end opened the connection.
+    /// 1 when the peer opened the connection.
     pub inbound: u32,
     /// The network namespace of the socket, which is not always the actor's.
     pub net_ns: u32,
@@ -212,11 +212,6 @@ pub struct InetObject {
     /// The same in all records of one connection.
     pub sock: u64,
 }
-
-/// The peer opened the connection.
-pub const INBOUND: u32 = 1;
-/// And what it sent came through the loopback device: the peer is in the same network namespace, whatever its address.
-pub const INBOUND_LOOPBACK: u32 = 1 << 1;
 
 /// Path of the actor's executable.
 pub const SECTION_EXE: u16 = 1;

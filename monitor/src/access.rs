@@ -102,8 +102,6 @@ pub struct InetObject {
     pub dst_ip: IpAddr,
     pub dst_port: u16,
     pub inbound: bool,
-    /// It came through the loopback device, so from the same network namespace, whatever the addresses say.
-    pub by_loopback: bool,
     /// The network namespace of the socket, which is not always the actor's.
     pub net_ns: u32,
 }

@@ -171,7 +171,6 @@ fn object(input: Input<'_, '_>) -> Result<Object> {
             dst_ip: ip(input)?,
             dst_port: input.arbitrary()?,
             inbound: input.arbitrary()?,
-            by_loopback: input.arbitrary()?,
             net_ns: input.arbitrary()?,
         }),
         _ => Object::Process(ProcessObject {

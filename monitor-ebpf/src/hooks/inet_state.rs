@@ -6,7 +6,7 @@ use aya_ebpf::macros::{btf_tracepoint, kprobe, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, ProbeContext, RawTracePointContext};
 use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_INET;
-use monitor_abi::record::{HEAD_NO_ACTOR, INBOUND, INBOUND_LOOPBACK, InetObject, TAG_INET, TAG_OUTCOME};
+use monitor_abi::record::{HEAD_NO_ACTOR, InetObject, TAG_INET, TAG_OUTCOME};
 use monitor_abi::repeat;
 use monitor_abi::watch::{FlowKey, ObjectKey};
 
@@ -27,10 +27,6 @@ const TCP_CLOSE: u32 = 7;
 
 /// <https://elixir.bootlin.com/linux/v6.12/source/include/linux/socket.h#L191>
 const AF_INET: u16 = 2;
-
-/// The number of that device in every network namespace.
-/// <https://elixir.bootlin.com/linux/v6.12/source/include/net/flow.h#L21>
-const LOOPBACK: u32 = 1;
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 #[btf_tracepoint(function = "inet_sock_set_state")]
@@ -146,29 +142,11 @@ fn report<R: Reader>(sk: Kernel, matched: Match, hook: Hook, tag: u32) {
         // Zero where the kernel chooses the port: it does so only after this change of state.
         object.src_port = R::read(sk, Field::SockNum);
         object.dst_port = port;
-        object.inbound = 0;
-        if tag == TAG_INET && matched.flags() & HEAD_NO_ACTOR != 0 {
-            object.inbound = INBOUND;
-            if arrived_by::<R>(sk) == LOOPBACK {
-                object.inbound |= INBOUND_LOOPBACK;
-            }
-        }
+        object.inbound = u32::from(tag == TAG_INET && matched.flags() & HEAD_NO_ACTOR != 0);
         object.net_ns = R::read(R::pointer(sk, Field::SockNet), Field::NetNsInum);
         object.errno = R::read(sk, Field::SockError);
         object.sock = sk as u64;
     });
-}
-
-/// The device of the packet that made the connection; older kernels keep it behind what the hook's type shows.
-#[inline(always)]
-fn arrived_by<R: Reader>(sk: Kernel) -> u32 {
-    if has(Field::SockArrivedBy) {
-        R::read(sk, Field::SockArrivedBy)
-    } else if has(Field::InetArrivedBy) && !R::sealed() {
-        Probe::read(sk, Field::InetArrivedBy)
-    } else {
-        0
-    }
 }
 
 /// VERIFIER: a function of its own for the stack it takes.

@@ -197,15 +197,7 @@ impl Seen {
             (Group::Connect | Group::Accept, _) => {
                 let ip = Ipv4Addr::LOCALHOST.into();
                 let (src_port, dst_port, net_ns) = (0, 0, self.actor.net_ns);
-                let inet = InetObject {
-                    src_ip: ip,
-                    src_port,
-                    dst_ip: ip,
-                    dst_port,
-                    inbound: false,
-                    by_loopback: false,
-                    net_ns,
-                };
+                let inet = InetObject { src_ip: ip, src_port, dst_ip: ip, dst_port, inbound: false, net_ns };
                 (Action::Connect, Object::InetSocket(inet))
             }
         };

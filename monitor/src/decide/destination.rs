@@ -105,7 +105,6 @@ mod tests {
                 dst_ip: address.parse().unwrap(),
                 dst_port: 10250,
                 inbound: false,
-                by_loopback: false,
                 net_ns,
             };
             let found = destination_counts(destinations, &own, NODE, &object);

@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use bytes::Buf;
-use monitor_abi::record::{INBOUND, INBOUND_LOOPBACK};
 
 use super::ConnectOutcome;
 use crate::access::{InetObject, ObjectKey, Outcome, UnixObject};
@@ -35,8 +34,7 @@ pub(super) fn inet(mut buf: &[u8]) -> Connection {
     let (own_ip, peer_ip) = (ip(), ip());
     let own_port = buf.get_u16_ne();
     let peer_port = buf.get_u16_ne();
-    let inbound = buf.get_u32_ne();
-    let (inbound, by_loopback) = (inbound & INBOUND != 0, inbound & INBOUND_LOOPBACK != 0);
+    let inbound = buf.get_u32_ne() != 0;
     let net_ns = buf.get_u32_ne();
     let errno = buf.get_i32_ne();
     let number = buf.get_u64_ne();
@@ -45,7 +43,7 @@ pub(super) fn inet(mut buf: &[u8]) -> Connection {
     } else {
         ((own_ip, own_port), (peer_ip, peer_port))
     };
-    let object = InetObject { src_ip, src_port, dst_ip, dst_port, inbound, by_loopback, net_ns };
+    let object = InetObject { src_ip, src_port, dst_ip, dst_port, inbound, net_ns };
     Connection { object, number, errno }
 }
 

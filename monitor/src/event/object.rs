@@ -226,7 +226,7 @@ impl Place {
 }
 
 fn inet(object: &InetObject, local: bool) -> InetSocket {
-    let InetObject { src_ip, src_port, dst_ip, dst_port, inbound, by_loopback: _, net_ns: _ } = *object;
+    let InetObject { src_ip, src_port, dst_ip, dst_port, inbound, net_ns: _ } = *object;
     InetSocket {
         src_ip: (!src_ip.is_unspecified()).then_some(src_ip),
         src_port: (src_port != 0).then_some(src_port),

@@ -176,15 +176,7 @@ pub(crate) fn unix(path_seen: &[u8]) -> Object {
 fn inet(source: Option<(IpAddr, u16)>, dst_ip: IpAddr, dst_port: u16) -> Object {
     let inbound = source.is_some();
     let (src_ip, src_port) = source.unwrap_or((IpAddr::from([0, 0, 0, 0]), 0));
-    Object::InetSocket(InetObject {
-        src_ip,
-        src_port,
-        dst_ip,
-        dst_port,
-        inbound,
-        by_loopback: false,
-        net_ns: HOST.net,
-    })
+    Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound, net_ns: HOST.net })
 }
 
 pub(crate) fn facts(path: &[u8]) -> Facts {

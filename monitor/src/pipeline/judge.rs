@@ -135,7 +135,7 @@ impl Handler {
 
     /// The kernel side tells only of connections that no socket of this node was seen to begin, as far as it remembers.
     fn origin(&self, inet: &InetObject) -> Origin {
-        if !inet.by_loopback && !is_from_here(inet, self.addresses.known()) {
+        if !is_from_here(inet, self.addresses.known()) {
             return Origin::Elsewhere;
         }
         let Some(clients) = self.clients.as_ref().filter(|_| inet.net_ns == self.context.namespaces.net)

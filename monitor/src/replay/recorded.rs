@@ -218,7 +218,6 @@ impl Target {
                 dst_ip: self.dst_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()),
                 dst_port: self.dst_port,
                 inbound: action == Action::Accept,
-                by_loopback: false,
                 net_ns: 0,
             }),
             Kind::Process => {

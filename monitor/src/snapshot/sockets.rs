@@ -86,15 +86,7 @@ impl Sockets {
         let inet::Socket { ino, local, remote } = socket;
         let object = |src: (IpAddr, u16), dst: (IpAddr, u16), inbound| {
             let ((src_ip, src_port), (dst_ip, dst_port)) = (src, dst);
-            Object::InetSocket(InetObject {
-                src_ip,
-                src_port,
-                dst_ip,
-                dst_port,
-                inbound,
-                by_loopback: false,
-                net_ns,
-            })
+            Object::InetSocket(InetObject { src_ip, src_port, dst_ip, dst_port, inbound, net_ns })
         };
         // Whoever connects from a watched port to a watched port is no server: nobody is to hide behind the number.
         if let Some(port) = wanted.ports.get(&remote.1) {

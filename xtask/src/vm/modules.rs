@@ -11,7 +11,7 @@ use crate::command;
 
 /// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs), machines elsewhere (tun), lists of
 /// sockets (the diag ones), address translation (the nft ones).
-const WANTED: [&str; 11] = [
+const WANTED: [&str; 10] = [
     "overlay",
     "loop",
     "ext4",
@@ -21,7 +21,6 @@ const WANTED: [&str; 11] = [
     "tcp_diag",
     "unix_diag",
     "nft_chain_nat",
-    "nft_nat",
     "nft_redir",
 ];
 

@@ -270,7 +270,6 @@ fn a_destination_is_a_network() {
             dst_ip: ip.into(),
             dst_port: 2379,
             inbound: false,
-            by_loopback: false,
             net_ns: 1,
         });
         let access = Access { object, ..access(KUBELET, 7, 0, Action::Connect) };
