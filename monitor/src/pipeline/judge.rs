@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::doors::{is_at, is_door, is_from_here};
 use super::handler::Handler;
-use super::look::LOOK_SOON;
 use crate::access::{Access, InetObject, Object, TargetId};
 use crate::decide::Policy;
 use crate::decode::Decoded;
@@ -178,8 +177,8 @@ impl Handler {
             return verdict;
         }
         self.hear_of_executables();
-        let pause = if self.exes_changed { LOOK_SOON } else { LOOK_AGAIN };
-        if self.exes_seen.elapsed() < pause {
+        // A change that was told of is looked at once, however soon after the last.
+        if !self.exes_changed && self.exes_seen.elapsed() < LOOK_AGAIN {
             return verdict;
         }
         self.look_at_executables();

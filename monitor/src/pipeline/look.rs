@@ -12,7 +12,7 @@ use crate::node::{self, Lives};
 use crate::watch::{Change, State};
 
 /// Least time between two looks at the allowed executables, however often something happens to one.
-pub(super) const LOOK_SOON: Duration = Duration::from_millis(20);
+const LOOK_SOON: Duration = Duration::from_millis(20);
 
 impl Handler {
     /// Looks at the node again.
