@@ -1,31 +1,22 @@
 //! Which door an access concerns, and whether it was expected.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::doors::{is_at, is_door, is_from_here};
+use super::doors::{is_at, is_door};
 use super::handler::Handler;
-use crate::access::{Access, InetObject, Object, TargetId};
+use super::origin::Origin;
+use crate::access::{Access, Object, TargetId};
 use crate::decide::Policy;
 use crate::decode::Decoded;
 use crate::enrich;
 use crate::event::Facts;
 use crate::identity::Whose;
-use crate::model::{Action, Class};
+use crate::model::Class;
 use crate::snapshot::{self, Wanted};
 use crate::verdict::{Reason, Verdict};
 
 /// Least time between two looks at the allowed executables that an unexpected actor can cause.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Where a connection to the node comes from.
-enum Origin {
-    Elsewhere,
-    /// A process of this node, which was reported when it connected.
-    Reported,
-    /// This node, but nobody on it that was seen.
-    Unseen,
-}
 
 impl Handler {
     /// Completes what the kernel side could read only numbers of.
@@ -93,24 +84,23 @@ impl Handler {
     /// What is to be said about an access; `None` if it is not one of a door.
     pub(super) fn judge(&mut self, id: TargetId, decoded: &Decoded) -> Option<(Class, Facts, Verdict)> {
         let access = &decoded.access;
+        let mut origin = None;
         if let Object::InetSocket(inet) = &access.object {
             // Either end may be the node's since a moment ago.
-            self.addresses.check(inet.dst_ip);
-            self.addresses.check(inet.src_ip);
+            self.addresses.check(&[inet.src_ip, inet.dst_ip]);
+            origin = inet.inbound.then(|| self.origin(inet));
         }
-        let unseen = match &access.object {
-            Object::InetSocket(inet) if inet.inbound => match self.origin(inet) {
-                Origin::Elsewhere => false,
-                Origin::Unseen => true,
-                Origin::Reported => return None,
-            },
-            _ => false,
-        };
         let Some(target) = self.keeper.target(id) else {
             tracing::error!(target = id.0, "a record names an unknown target");
             self.health.undecodable += 1;
             return None;
         };
+        match origin {
+            Some(Origin::Reported) => return None,
+            // Without a rule that says who is expected, nobody from elsewhere can be unexpected.
+            Some(Origin::Elsewhere) if !self.keeper.expects_clients(target.class) => return None,
+            _ => {}
+        }
         // What the kernel still told of a target that another policy does not have.
         if !self.keeper.has(id) || !is_door(target, decoded, self.context.namespaces, self.addresses.known())
         {
@@ -122,34 +112,15 @@ impl Handler {
             return None;
         }
         let class = self.keeper.owner(id, decoded, &facts)?.class;
-        if access.action == Action::Accept && !unseen && !self.keeper.expects_clients(class) {
-            // Without a rule that says who is expected, nobody from elsewhere can be unexpected.
-            return None;
-        }
         facts.whose = self.identities.of(self.keeper.root(), &access.actor, self.context.namespaces);
-        let verdict =
-            if unseen { Verdict::client_unseen() } else { self.decide(class, access, &facts.whose) };
-        Some((class, facts, verdict))
-    }
-
-    /// The kernel side tells only of connections that no socket of this node was seen to begin, as far as it remembers.
-    fn origin(&self, inet: &InetObject) -> Origin {
-        if !is_from_here(inet, self.addresses.known()) {
-            return Origin::Elsewhere;
-        }
-        let Some(clients) = self.clients.as_ref().filter(|_| inet.net_ns == self.context.namespaces.net)
-        else {
-            return Origin::Reported;
-        };
-        let client = SocketAddr::new(inet.src_ip, inet.src_port);
-        match clients.exists(client, SocketAddr::new(inet.dst_ip, inet.dst_port)) {
-            Ok(true) => Origin::Reported,
-            Ok(false) => Origin::Unseen,
-            Err(error) => {
-                tracing::warn!(%error, "cannot ask for the other end of a connection from this node");
-                Origin::Unseen
+        let verdict = match origin {
+            Some(Origin::Unseen(error)) => {
+                facts.errors.extend(error.map(|error| format!("client: cannot ask for its socket: {error}")));
+                Verdict::client_unseen()
             }
-        }
+            _ => self.decide(class, access, &facts.whose),
+        };
+        Some((class, facts, verdict))
     }
 
     fn control(&mut self, decoded: &Decoded) {

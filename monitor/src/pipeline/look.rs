@@ -11,7 +11,7 @@ use crate::model::Severity;
 use crate::node::{self, Lives};
 use crate::watch::{Change, State};
 
-/// Least time between two looks at the allowed executables, however often something happens to one.
+/// Least time between two looks at the allowed executables that nobody waits for, however often something happens to one.
 const LOOK_SOON: Duration = Duration::from_millis(20);
 
 impl Handler {

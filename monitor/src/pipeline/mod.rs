@@ -11,6 +11,7 @@ mod judge;
 mod limits;
 mod look;
 mod manifests;
+mod origin;
 pub mod reload;
 mod repeats;
 pub mod running;

@@ -37,15 +37,20 @@ impl Addresses {
         &self.known
     }
 
-    /// Looks again if this may be, or may have been, the node's since a moment ago.
-    pub fn check(&mut self, address: IpAddr) {
-        let address = address.to_canonical();
-        if address.is_loopback() || address.is_unspecified() {
+    /// Looks again if one of these may be, or may have been, the node's since a moment ago.
+    pub fn check(&mut self, addresses: &[IpAddr]) {
+        let mut others = addresses
+            .iter()
+            .map(IpAddr::to_canonical)
+            .filter(|address| !address.is_loopback() && !address.is_unspecified())
+            .peekable();
+        if others.peek().is_none() {
             return;
         }
+        let is_known = |address: IpAddr| self.known.iter().any(|known| known.contains(&address));
         let stale = match &self.news {
             Some(news) => news.any(),
-            None => !self.known.iter().any(|known| known.contains(&address)) && self.due <= Instant::now(),
+            None => self.due <= Instant::now() && others.any(|address| !is_known(address)),
         };
         if stale {
             self.read_again();
