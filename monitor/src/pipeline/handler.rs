@@ -1,6 +1,5 @@
 //! One record after the other: decode, enrich, decide, emit.
 
-use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::actors::Actors;
@@ -12,24 +11,22 @@ use super::manifests::Manifests;
 use super::reload::Reloads;
 use super::repeats::{Due, Repeats};
 use super::running::Lookout;
-use super::since::{self, Since};
+use super::since::Since;
 use super::unhashed;
 use super::upgrades::Upgrades;
-use crate::access::TargetId;
 use crate::clock::Clock;
 use crate::config::Rule;
 use crate::decide::{Change, ExeTable};
 use crate::decode::{Record, decode};
 use crate::emit::{EmitCounters, Emitter};
-use crate::event::{Context, Lifecycle, SnapshotTaken};
+use crate::event::{Context, Lifecycle};
 use crate::exe_hash::Hashes;
 use crate::identity::Identities;
 use crate::kernel::Kernel;
-use crate::memory;
 use crate::model::Severity;
 use crate::node::{Addresses, Clients, Lives};
 use crate::running::{Known, News, Running};
-use crate::snapshot::{self, Holder, Snapshot, Wanted};
+use crate::snapshot::{self, Wanted};
 use crate::status::systemd::Watchdog;
 use crate::status::{Status, Tally};
 use crate::told::Teller;
@@ -229,54 +226,6 @@ impl Handler {
         self.release(true);
         self.tell_all().await;
         self.report_repeats(true);
-    }
-
-    /// Looks at who holds a door already.
-    pub(super) fn look_back(&mut self) {
-        self.since = self.begin_to_look(self.wanted());
-    }
-
-    /// The same for doors that another policy added, after a look that is under way.
-    pub(super) fn look_back_at(&mut self, targets: HashSet<TargetId>) {
-        self.since.later(targets);
-        if let Some(targets) = self.since.next() {
-            self.since = self.begin_to_look(self.wanted().of(&targets));
-        }
-    }
-
-    fn begin_to_look(&self, wanted: Wanted) -> Since {
-        Since::begin(wanted, self.unhashed.reader(), self.jobs())
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted::new(&self.keeper, &self.exes, self.context.namespaces)
-    }
-
-    /// Reports who held a door before the daemon began to watch.
-    pub(super) fn held_before(&mut self, snapshot: Snapshot) {
-        let Snapshot { holders, processes, unreadable, left_out, coverage_gaps } = snapshot;
-        let mut taken =
-            SnapshotTaken { processes, unreadable, left_out, coverage_gaps, ..SnapshotTaken::default() };
-        for Holder { decoded, count } in holders {
-            if self.since.was_seen(&decoded.access) {
-                continue;
-            }
-            let Some((class, facts, verdict)) = self.judge(decoded.access.target, &decoded) else {
-                continue;
-            };
-            let violates = verdict.is_violation();
-            *(if violates { &mut taken.violations } else { &mut taken.allowed }) += 1;
-            if violates || self.show_allowed {
-                let event = self.context.access(class, &decoded.access, facts, verdict);
-                self.emitter.emit(self.context.held(event, count));
-            }
-        }
-        self.before += taken.violations;
-        let later = self.since.end();
-        let message = since::message(&taken);
-        self.emit_lifecycle(Lifecycle::SnapshotTaken(taken), Severity::Info, message);
-        memory::trim();
-        self.look_back_at(later);
     }
 
     pub(super) fn emit_lifecycle(&mut self, lifecycle: Lifecycle, severity: Severity, message: String) {

@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot::{Receiver, channel};
 
+use super::handler::Handler;
 use super::unhashed::know;
 use crate::access::{Access, TargetId};
-use crate::event::SnapshotTaken;
+use crate::event::{Lifecycle, SnapshotTaken};
 use crate::exe_hash::{Found, Job, Reader};
+use crate::memory;
+use crate::model::Severity;
 use crate::snapshot::{self, Holder, Snapshot, Thing, Wanted};
 
 /// How long a stopping daemon waits for what it has not found yet.
@@ -30,6 +33,56 @@ pub(super) struct Since {
     seen: HashSet<(u32, Thing)>,
     /// Of another policy, which came meanwhile: to be looked at afterwards.
     later: HashSet<TargetId>,
+}
+
+impl Handler {
+    /// Looks at who holds a door already.
+    pub(super) fn look_back(&mut self) {
+        self.since = self.begin_to_look(self.wanted());
+    }
+
+    /// The same for doors that another policy added, after a look that is under way.
+    pub(super) fn look_back_at(&mut self, targets: HashSet<TargetId>) {
+        self.since.later(targets);
+        if let Some(targets) = self.since.next() {
+            self.since = self.begin_to_look(self.wanted().of(&targets));
+        }
+    }
+
+    fn begin_to_look(&self, wanted: Wanted) -> Since {
+        Since::begin(wanted, self.unhashed.reader(), self.jobs())
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::new(&self.keeper, &self.exes, self.context.namespaces)
+    }
+
+    /// Reports who held a door before the daemon began to watch.
+    pub(super) fn held_before(&mut self, snapshot: Snapshot) {
+        let Snapshot { holders, processes, unreadable, left_out, coverage_gaps } = snapshot;
+        let mut taken =
+            SnapshotTaken { processes, unreadable, left_out, coverage_gaps, ..SnapshotTaken::default() };
+        for Holder { decoded, count } in holders {
+            if self.since.was_seen(&decoded.access) {
+                continue;
+            }
+            let Some((class, facts, verdict)) = self.judge(decoded.access.target, &decoded) else {
+                continue;
+            };
+            let violates = verdict.is_violation();
+            *(if violates { &mut taken.violations } else { &mut taken.allowed }) += 1;
+            if violates || self.show_allowed {
+                let event = self.context.access(class, &decoded.access, facts, verdict);
+                self.emitter.emit(self.context.held(event, count));
+            }
+        }
+        self.before += taken.violations;
+        let later = self.since.end();
+        let message = message(&taken);
+        self.emit_lifecycle(Lifecycle::SnapshotTaken(taken), Severity::Info, message);
+        memory::trim();
+        self.look_back_at(later);
+    }
 }
 
 impl Since {
