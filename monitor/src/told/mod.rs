@@ -177,7 +177,9 @@ impl Teller {
             return None;
         }
         let item = self.waiting.pop_front()?;
-        let time = clock::since_boot().saturating_sub(nanoseconds(item.at().elapsed()));
+        // In this order: what comes between the two makes it later, never earlier than it was.
+        let ago = item.at().elapsed();
+        let time = clock::since_boot().saturating_sub(nanoseconds(ago));
         Some(match item {
             Item::Seen(decoded, _) => vec![*decoded],
             Item::Heard(heard) => self.finish(&heard, time, kernel, keeper, who),

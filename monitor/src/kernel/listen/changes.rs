@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::Instant;
 
 use super::marks::{Attributes, Mark, Marks};
 use super::{Heard, Told, heard, read, sys};
@@ -55,9 +54,8 @@ impl Changes {
 
     /// Reads all that is there.
     pub fn read(&mut self, told: &mut Told) -> io::Result<()> {
-        let now = Instant::now();
         let Self { group, marks, last } = self;
-        let result = read(group, told, |event, told| {
+        let result = read(group, told, |event, now, told| {
             heard::hear(&event, marks, now, last.as_ref(), &mut told.heard);
         });
         if let Some(heard) = told.heard.last() {

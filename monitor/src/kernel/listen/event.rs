@@ -135,6 +135,13 @@ mod tests {
 
     use super::*;
 
+    impl Event {
+        /// As the kernel writes one of no place.
+        pub(in super::super) fn bytes(mask: u64, pid: i32) -> Vec<u8> {
+            event(mask, pid, &[])
+        }
+    }
+
     fn event(mask: u64, pid: i32, infos: &[Vec<u8>]) -> Vec<u8> {
         let length = METADATA + infos.iter().map(Vec::len).sum::<usize>();
         let mut bytes = u32::try_from(length).unwrap().to_ne_bytes().to_vec();

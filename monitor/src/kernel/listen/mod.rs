@@ -14,6 +14,7 @@ mod sys;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub use self::changes::Changes;
 use self::event::{Event, parse};
@@ -108,7 +109,8 @@ fn report<T>(place: &'static str, sees: &'static str, result: &io::Result<T>) ->
     HookReport { program: place.to_owned(), place, sees, optional: false, state }
 }
 
-fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, &mut Told)) -> io::Result<()> {
+/// Each event comes with a time that is not before it happened, whatever interrupts the daemon.
+fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, Instant, &mut Told)) -> io::Result<()> {
     let mut buffer = [0; 16 << 10];
     loop {
         let length = match rustix::io::read(group, &mut buffer) {
@@ -117,6 +119,7 @@ fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, &mut Told)
             Err(rustix::io::Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
         };
+        let now = Instant::now();
         let Ok(events) = parse(buffer.get(..length).unwrap_or_default()) else {
             told.malformed += 1;
             continue;
@@ -125,7 +128,7 @@ fn read(group: &OwnedFd, told: &mut Told, mut each: impl FnMut(Event, &mut Told)
             if event.mask & libc::FAN_Q_OVERFLOW != 0 {
                 told.overflows += 1;
             } else {
-                each(event, told);
+                each(event, now, told);
             }
         }
     }
@@ -139,4 +142,32 @@ pub(crate) fn events(bytes: &[u8]) -> Option<usize> {
 /// For fuzz targets.
 pub(crate) fn mount_point(bytes: &[u8]) -> Option<PathBuf> {
     statmount::parse(bytes).map(|mount| mount.point)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The daemon may be let run again long after it began to read.
+    #[test]
+    fn nothing_is_heard_before_it_happened() {
+        let (kernel, group) = UnixDatagram::pair().unwrap();
+        // In place of a group's end of what there is to read.
+        group.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        let group = OwnedFd::from(group);
+        let happened = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(20));
+            let now = Instant::now();
+            kernel.send(&Event::bytes(libc::FAN_CREATE, 7)).unwrap();
+            now
+        });
+        let mut heard = Vec::new();
+        read(&group, &mut Told::default(), |event, now, _| heard.push((event.pid, now))).unwrap();
+        let happened = happened.join().unwrap();
+        assert!(matches!(heard[..], [(7, now)] if now >= happened), "{heard:?} and {happened:?}");
+    }
 }

@@ -85,10 +85,9 @@ impl Mounts {
 
     /// Reads all that is there.
     pub fn read(&mut self, told: &mut Told) -> io::Result<()> {
-        let now = Instant::now();
         let mut events = Vec::new();
-        read(&self.group, told, |event, _| events.push(event))?;
-        for event in events {
+        read(&self.group, told, |event, now, _| events.push((event, now)))?;
+        for (event, now) in events {
             let Some(id) = event.mount else { continue };
             let mut tell = |mount: &Mount, gone| {
                 let Mount { point, source, fstype } = mount.clone();
