@@ -182,7 +182,12 @@ pub struct UnixObject {
     pub pad: u32,
 }
 
-/// A process that another took control of.
+/// The process was taken control of.
+pub const PROCESS_CONTROLLED: u32 = 0;
+/// The process has the kernel say that it runs this file.
+pub const PROCESS_MASQUERADES: u32 = 1;
+
+/// A process in whose name another acts.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessObject {
@@ -192,7 +197,8 @@ pub struct ProcessObject {
     /// See the `ACTOR_*` constants.
     pub flags: u32,
     pub tgid: u32,
-    pub pad: u32,
+    /// One of the `PROCESS_*` constants.
+    pub how: u32,
 }
 
 /// A TCP connection. Addresses are in network order; IPv4 is written as v4-mapped IPv6. Ports are in host order.

@@ -203,7 +203,7 @@ impl Access {
                 Object::File(_) | Object::Mount(_) => Group::Read,
                 Object::UnixSocket(_) | Object::InetSocket(_) | Object::Process(_) => Group::Connect,
             }),
-            Action::Ptrace => None,
+            Action::Ptrace | Action::Masquerade => None,
         }
     }
 }

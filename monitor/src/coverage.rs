@@ -216,6 +216,9 @@ pub const WAYS: &[Way] = &[
     all("tcp.uring_fast_open", "io_uring, MSG_FASTOPEN"),
     inside("tcp.handed_over", "a connection that another process hands over").untyped(),
     inside("control.ptrace", "control of a process that a rule allows: ptrace, /proc/PID/mem").untyped(),
+    inside("control.exe_file", "a process passes itself off as one that a rule allows: PR_SET_MM_EXE_FILE")
+        .untyped(),
+    inside("control.exe_map", "the same by PR_SET_MM_MAP").untyped(),
     nobody("tcp.pod_loopback", "loopback of a pod, which is not the node's: no access"),
     nobody("unix.abstract", "an abstract socket with the name of the path: no access"),
 ];
@@ -254,7 +257,7 @@ pub fn summary() -> String {
         ("mount", "mounting over it"),
         ("unix", "connecting to a unix socket"),
         ("tcp", "connecting to a port"),
-        ("control", "taking control of an allowed process"),
+        ("control", "acting in the name of an allowed process"),
     ];
     let heads = View::ALL.map(View::name).join("` | `");
     let mut text = format!("| ways of | `{heads}` |\n|---|---|---|---|---|\n");

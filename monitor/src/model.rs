@@ -106,6 +106,8 @@ pub enum Action {
     Receive,
     /// A process that is expected to use it was taken control of.
     Ptrace,
+    /// A process that runs another file had the kernel say that it runs one that is expected to use it.
+    Masquerade,
 }
 
 impl Action {
@@ -128,6 +130,7 @@ impl Action {
             Self::Accept => "accept",
             Self::Receive => "receive",
             Self::Ptrace => "ptrace",
+            Self::Masquerade => "masquerade",
         }
     }
 }

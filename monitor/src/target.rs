@@ -58,6 +58,19 @@ impl Target {
         }
     }
 
+    /// Whether it is about a place that `former` was about.
+    pub fn succeeds(&self, former: &Self, place: &Path) -> bool {
+        match (&self.what, &former.what) {
+            (What::Port { port, .. }, What::Port { port: former, .. }) => port == former,
+            (What::Socket(path), What::Socket(_) | What::Sockets { .. }) => path == place,
+            (What::Sockets { .. }, What::Socket(_) | What::Sockets { .. }) => self.has_socket_at(place),
+            (What::Path(base) | What::Glob { base, .. }, What::Path(_) | What::Glob { .. }) => {
+                place.starts_with(base)
+            }
+            _ => false,
+        }
+    }
+
     /// The path on the node, for targets that have one; of a pattern, the directory it is about.
     pub fn path(&self) -> Option<&Path> {
         match &self.what {

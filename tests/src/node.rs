@@ -158,6 +158,23 @@ impl Containerd {
     }
 }
 
+/// Of an etcd with one member, on loopback.
+pub fn etcd_flags(data: &Path, port: u16, peer: u16) -> Vec<String> {
+    let [client, peer] = [port, peer].map(|port| format!("http://127.0.0.1:{port}"));
+    let cluster = format!("default={peer}");
+    [
+        ("--data-dir", &*data.to_string_lossy()),
+        ("--listen-client-urls", &client),
+        ("--advertise-client-urls", &client),
+        ("--listen-peer-urls", &peer),
+        ("--initial-advertise-peer-urls", &peer),
+        ("--initial-cluster", &cluster),
+    ]
+    .into_iter()
+    .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()])
+    .collect()
+}
+
 /// etcd with one member, on loopback.
 #[derive(Debug)]
 pub struct Etcd {
@@ -170,19 +187,9 @@ impl Etcd {
     pub fn start() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let (port, peer) = (free_port()?, free_port()?);
-        let (client, peer) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peer}"));
         let log = dir.path().join("log");
         let mut command = Command::new(which("etcd")?);
-        command.arg("--data-dir").arg(dir.path().join("data"));
-        for (flag, value) in [
-            ("--listen-client-urls", &client),
-            ("--advertise-client-urls", &client),
-            ("--listen-peer-urls", &peer),
-            ("--initial-advertise-peer-urls", &peer),
-            ("--initial-cluster", &format!("default={peer}")),
-        ] {
-            command.arg(flag).arg(value);
-        }
+        command.args(etcd_flags(&dir.path().join("data"), port, peer));
         let mut service = Service::start(&mut command, &log)?;
         service.wait("etcd", &log, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         Ok(Self { port, _service: service, dir })

@@ -127,6 +127,7 @@ fn access(input: Input<'_, '_>) -> Result<Access> {
         Action::Accept,
         Action::Receive,
         Action::Ptrace,
+        Action::Masquerade,
     ];
     let outcomes = [Outcome::Unknown, Outcome::Success, Outcome::Failure(input.arbitrary()?)];
     Ok(Access {

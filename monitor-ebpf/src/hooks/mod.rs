@@ -5,6 +5,7 @@ mod attributes;
 mod daemon;
 mod doer;
 mod entry;
+mod exe_file;
 mod file_open;
 mod inet_state;
 mod mounts;
@@ -40,6 +41,7 @@ pub enum Hook {
     SbUmount,
     FileReceive,
     Ptrace,
+    ExeFile,
     UnixRefused,
     InetOutcome,
     InetAccept,

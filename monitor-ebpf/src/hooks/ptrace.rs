@@ -2,7 +2,7 @@
 //! allow can use its doors in its name.
 
 use monitor_abi::fields::Field;
-use monitor_abi::record::{ProcessObject, TAG_PROCESS, TARGET_NONE};
+use monitor_abi::record::{PROCESS_CONTROLLED, ProcessObject, TAG_PROCESS, TARGET_NONE};
 
 use super::Hook;
 use super::attach::{Arguments, function};
@@ -27,12 +27,13 @@ fn controlled<A: Arguments>(ctx: &A) {
         return;
     }
     let child = ctx.pointer(0);
-    taken::<A::Reader>(child);
+    let exe = task::exe::<A::Reader>(child);
+    in_its_name::<A::Reader>(child, exe, Hook::Ptrace, PROCESS_CONTROLLED);
 }
 
+/// Reports that the current process acts in the name of one that runs `exe`, if that is a file that rules name.
 #[inline(always)]
-fn taken<R: Reader>(child: Kernel) {
-    let exe = task::exe::<R>(child);
+pub fn in_its_name<R: Reader>(process: Kernel, exe: Kernel, hook: Hook, how: u32) {
     let inode = R::pointer(exe, Field::FileInode);
     let key = matching::key::<R>(inode);
     // SAFETY: the daemon replaces whole values, so a reader sees the old or the new one.
@@ -46,15 +47,15 @@ fn taken<R: Reader>(child: Kernel) {
         place: Place::of_file::<R>(exe),
         other: Place::NONE,
     };
-    let tgid = R::read(child, Field::TaskTgid);
-    let start = R::read(R::pointer(child, Field::TaskLeader), Field::TaskStart);
-    let flags = task::exe_flags::<R>(child, inode);
-    capture::access::<R, _>(Hook::Ptrace, &found, |object: &mut ProcessObject| {
+    let tgid = R::read(process, Field::TaskTgid);
+    let start = R::read(R::pointer(process, Field::TaskLeader), Field::TaskStart);
+    let flags = task::exe_flags::<R>(process, inode);
+    capture::access::<R, _>(hook, &found, |object: &mut ProcessObject| {
         object.exe_ino = key.ino;
         object.exe_dev = key.dev;
         object.tgid = tgid;
         object.start = start;
         object.flags = flags;
-        object.pad = 0;
+        object.how = how;
     });
 }

@@ -119,7 +119,7 @@ pub fn connected_file(file: Kernel, hook: Hook) {
 
 /// The current process's open file with this descriptor.
 #[inline(always)]
-fn file(fd: u32) -> Kernel {
+pub fn file(fd: u32) -> Kernel {
     let (max, files) = match typed_task() {
         Some(task) => descriptors::<Typed>(task),
         None => descriptors::<Probe>(task()),

@@ -1,14 +1,14 @@
-//! A process that rules allow is taken control of: whoever did so can use the doors in its name.
+//! A process that rules allow is taken control of, or another passes itself off as one: whoever did so can use the doors in its name.
 
 use super::Policy;
 use super::process::sha256_matches;
 use crate::access::{Access, Object};
 use crate::event::text::escaped_bytes;
-use crate::model::Class;
+use crate::model::{Action, Class};
 use crate::verdict::{Outcome, Reason, Verdict};
 
 impl Policy<'_> {
-    /// The door that the controlled process is allowed to use, and the verdict. `None` when no rule is about the process.
+    /// The door that the process is allowed to use in whose name another acts, and the verdict. `None` when no rule is about the process.
     pub fn control(&self, access: &Access) -> Option<(Class, Verdict)> {
         let Self { rules, exes, node: _ } = *self;
         let Object::Process(process) = &access.object else { return None };
@@ -28,12 +28,20 @@ impl Policy<'_> {
                 matched: Some(rule.id.clone()),
             }
         } else {
-            Verdict {
-                result: Outcome::Violation,
-                reason: Reason::ProcessControlled,
-                detail: format!("rule {} allows {exe}, and whoever controls it acts in its name", rule.id),
-                matched: None,
-            }
+            let id = &rule.id;
+            let (reason, detail) = match access.action {
+                Action::Masquerade => (
+                    Reason::ExeMismatch,
+                    format!(
+                        "rule {id} allows {exe}, and the process runs another file; its accesses look allowed from now on"
+                    ),
+                ),
+                _ => (
+                    Reason::ProcessControlled,
+                    format!("rule {id} allows {exe}, and whoever controls it acts in its name"),
+                ),
+            };
+            Verdict { result: Outcome::Violation, reason, detail, matched: None }
         };
         Some((class, verdict))
     }

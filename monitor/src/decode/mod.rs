@@ -11,8 +11,8 @@ use bytes::Buf;
 use monitor_abi::record::{
     ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
     ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_NUMBERS, HEAD_RECEIVED,
-    HEAD_TRUNCATED, Head, OBJECT_MAX, TAG_CHANGE, TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME,
-    TAG_PROCESS, TAG_UNIX,
+    HEAD_TRUNCATED, Head, OBJECT_MAX, PROCESS_CONTROLLED, PROCESS_MASQUERADES, TAG_CHANGE, TAG_DOER,
+    TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
 };
 use thiserror::Error;
 
@@ -33,6 +33,8 @@ pub enum DecodeError {
     Tag(u32),
     #[error("unknown change {0}")]
     Change(u32),
+    #[error("unknown way {0} to act in the name of a process")]
+    Process(u32),
     #[error("section {kind} of {length} bytes does not fit into its record")]
     Section { kind: u16, length: u16 },
 }
@@ -127,7 +129,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
         }
         TAG_DOER => return Ok(Record::Doer(Box::new(actor))),
         TAG_OUTCOME => return Ok(Record::Outcome(socket::inet(object).outcome())),
-        TAG_PROCESS => (Action::Ptrace, process(object, path)),
+        TAG_PROCESS => process(object, path)?,
         other => return Err(DecodeError::Tag(other)),
     };
     let truncated = flags & HEAD_TRUNCATED != 0;
@@ -234,14 +236,19 @@ fn file(mut buf: &[u8], path_seen: Vec<u8>, path_inside: Vec<u8>) -> (Action, Ob
     (action, Object::File(file))
 }
 
-fn process(mut buf: &[u8], exe_path: Vec<u8>) -> Object {
+fn process(mut buf: &[u8], exe_path: Vec<u8>) -> Result<(Action, Object), DecodeError> {
     let start = buf.get_u64_ne();
     let ino = buf.get_u64_ne();
     let dev = buf.get_u32_ne();
     let flags = buf.get_u32_ne();
     let pid = buf.get_u32_ne();
+    let action = match buf.get_u32_ne() {
+        PROCESS_CONTROLLED => Action::Ptrace,
+        PROCESS_MASQUERADES => Action::Masquerade,
+        other => return Err(DecodeError::Process(other)),
+    };
     let exe = Executable { path: exe_path, ..executable(dev, ino, flags) };
-    Object::Process(ProcessObject { pid, start, exe })
+    Ok((action, Object::Process(ProcessObject { pid, start, exe })))
 }
 
 #[cfg(test)]

@@ -137,6 +137,7 @@ pub(super) const fn row(action: Action, thing: Thing) -> Row {
         }
         Action::Receive => ((&["access"], "received-file"), (OTHER, "Receive"), "recvmsg"),
         Action::Ptrace => ((&["access"], "traced"), (3, "Open"), "ptrace"),
+        Action::Masquerade => ((CHANGE, "masqueraded"), (OTHER, "Masquerade"), "prctl"),
     };
     // A socket that is renamed or removed is a file.
     let (category, class) = match (thing, action) {

@@ -34,6 +34,7 @@ pub(super) fn access(access: &Access, path: &[u8], verdict: &Verdict) -> String 
         (Action::Receive, Object::File(_)) => "was handed the open file",
         (Action::Receive, _) => "was handed a connection to",
         (Action::Ptrace, _) => "took control of",
+        (Action::Masquerade, _) => "passes itself off as",
         (Action::Connect, _) if matches!(access.outcome, Outcome::Failure(_)) => "failed to connect to",
         (Action::Connect, _) => "connected to",
     };

@@ -39,6 +39,8 @@ enum Kind {
     NewerType,
     /// Not all kernels have the function; those without do its work elsewhere.
     Newer,
+    /// For kernels that do not have that function.
+    Without(&'static str),
 }
 
 impl Place {
@@ -78,6 +80,7 @@ impl Hook {
             Kind::Everywhere | Kind::EntryMoves | Kind::Exit => true,
             Kind::NewerType => self.fields().all(|field| types.offsets.has(field)),
             Kind::Newer => types.parameters.contains_key(self.place.name()),
+            Kind::Without(newer) => !types.parameters.contains_key(newer),
         }
     }
 
@@ -93,7 +96,9 @@ impl Hook {
             | (Backend::Syscall, Place::Function(_)) => "raw",
         };
         match self.kind {
-            Kind::Everywhere | Kind::Exit | Kind::Newer | Kind::NewerType => format!("{name}_{ending}"),
+            Kind::Everywhere | Kind::Exit | Kind::Newer | Kind::NewerType | Kind::Without(_) => {
+                format!("{name}_{ending}")
+            }
             Kind::EntryMoves => {
                 let parameters = types.parameters.get(self.place.name());
                 let at = parameters.and_then(|names| names.iter().position(|name| name == "dentry"));
@@ -151,7 +156,10 @@ pub fn type_names() -> HashSet<String> {
     FUNCTIONS.iter().chain(&FENTRY).chain(&KPROBE).map(name).collect()
 }
 
-const FUNCTIONS: [Hook; 19] = [
+const EXE_FILE: &str = "replace_mm_exe_file";
+const MASQUERADES: &str = "processes that pass themselves off as ones that rules allow";
+
+const FUNCTIONS: [Hook; 21] = [
     // The smallest comes first: where this way to attach fails, it fails soonest.
     Hook::function(
         "ptrace",
@@ -159,6 +167,9 @@ const FUNCTIONS: [Hook; 19] = [
         "control taken of processes that rules allow",
         &[],
     ),
+    Hook::function("exe_file", EXE_FILE, MASQUERADES, &[]).of_kind(Kind::Newer),
+    Hook::function("prctl", "security_task_prctl", MASQUERADES, &[DESCRIPTOR])
+        .of_kind(Kind::Without(EXE_FILE)),
     Hook::function("file_open", "security_file_open", "files being opened", &[FILE]),
     Hook::function("inode_create", "security_inode_create", "files made without an open", &[CHANGE]),
     Hook::function("inode_mkdir", "security_inode_mkdir", "directories being made", &[CHANGE]),

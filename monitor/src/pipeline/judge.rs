@@ -101,13 +101,16 @@ impl Handler {
             Some(Origin::Elsewhere) if !self.keeper.expects_clients(target.class) => return None,
             _ => {}
         }
-        // What the kernel still told of a target that another policy does not have.
-        if !self.keeper.has(id) || !is_door(target, decoded, self.context.namespaces, self.addresses.known())
-        {
+        if !is_door(target, decoded, self.context.namespaces, self.addresses.known()) {
             return None;
         }
         let mut facts =
             enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, self.addresses.known());
+        // The kernel may still tell of what was watched before a reload.
+        if !self.keeper.has(id) {
+            let heirs = self.keeper.heirs(target, &facts.path);
+            return heirs.into_iter().find_map(|heir| self.judge(heir, decoded));
+        }
         if !is_at(target, decoded, &facts.path) {
             return None;
         }

@@ -113,7 +113,8 @@ pub(super) fn changed(class: Class, access: &Access, path: &[u8]) -> Option<Path
         | Action::Umount
         | Action::Connect
         | Action::Accept
-        | Action::Ptrace => false,
+        | Action::Ptrace
+        | Action::Masquerade => false,
     };
     (class == Class::StaticPodManifest && changes && !path.is_empty())
         .then(|| OsString::from_vec(path.to_vec()).into())

@@ -19,5 +19,5 @@ pub(super) const UNTRIED: &[(&str, &[&str])] = &[
     ),
     ("would change the node's packet filter", &["tcp.redirected"]),
     ("is a race, which a child may lose", &["unix.swapped"]),
-    ("needs a process that a rule allows", &["control.ptrace"]),
+    ("needs a process that a rule allows", &["control.ptrace", "control.exe_file", "control.exe_map"]),
 ];

@@ -11,6 +11,7 @@ use thiserror::Error;
 use tokio::time::Instant;
 
 use super::notice::Notices;
+use super::place::bytes;
 use super::plan::{Plan, State, plan};
 use super::targets::Targets;
 use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
@@ -152,6 +153,12 @@ impl Keeper {
     /// Whether the policy that holds now has it.
     pub fn has(&self, id: TargetId) -> bool {
         self.targets.has(id.0)
+    }
+
+    /// The targets that are now about a place that one was about which the policy no longer has.
+    pub fn heirs(&self, former: &Target, path: &[u8]) -> Vec<TargetId> {
+        let heirs = self.targets.iter().filter(|(_, target)| target.succeeds(former, bytes(path)));
+        heirs.map(|(id, _)| TargetId(id)).collect()
     }
 
     /// Takes other targets under the same policy.

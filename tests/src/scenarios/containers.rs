@@ -22,6 +22,7 @@ pub fn all() -> Vec<Trial> {
             ("of_no_pod", of_no_pod),
             ("of_a_pod", of_a_pod),
             ("a_rule_is_about_its_pod", a_rule_is_about_its_pod),
+            ("a_rule_is_about_its_container", a_rule_is_about_its_container),
             ("held_before_the_start", held_before_the_start),
             ("forged_cgroup", forged_cgroup),
             ("own_executable_at_an_allowed_path", own_executable_at_an_allowed_path),
@@ -35,17 +36,24 @@ const UID: &str = "09a70ae9c2d44f1e8b3a5c7d9e1f2a3b";
 
 /// A pod's container, as the kubelet would have one made.
 pub(super) struct Pod {
-    id: &'static str,
-    namespace: &'static str,
-    name: &'static str,
-    uid: &'static str,
-    image: &'static str,
+    pub(super) id: &'static str,
+    pub(super) namespace: &'static str,
+    pub(super) name: &'static str,
+    pub(super) uid: &'static str,
+    pub(super) container: &'static str,
+    pub(super) image: &'static str,
 }
 
 const IMAGE: &str = "registry.k8s.io/etcd:3.5.15-0";
 
-pub(super) const ETCD: Pod =
-    Pod { id: "etcd-1", namespace: "kube-system", name: "etcd-node1", uid: UID, image: IMAGE };
+pub(super) const ETCD: Pod = Pod {
+    id: "etcd-1",
+    namespace: "kube-system",
+    name: "etcd-node1",
+    uid: UID,
+    container: "etcd",
+    image: IMAGE,
+};
 
 /// It has the name of another pod, which anyone who may make pods can give.
 pub(super) const IMPOSTOR: Pod = Pod {
@@ -53,6 +61,7 @@ pub(super) const IMPOSTOR: Pod = Pod {
     namespace: "default",
     name: "etcd-node1",
     uid: "8f29b4a0-7e5a-4d6e-9b1c-2a4f6c8e0d13",
+    container: "etcd",
     image: IMAGE,
 };
 
@@ -62,8 +71,18 @@ const CLAIMANT: Pod = Pod {
     namespace: "kube-system",
     name: "etcd-node1",
     uid: "0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e",
+    container: "etcd",
     image: "docker.io/library/busybox:latest",
 };
+
+/// In the same pod and of the same image, as an ephemeral container for debugging.
+const BESIDE: Pod = Pod { id: "debugger-1", container: "debugger", ..ETCD };
+
+const DIGEST: &str =
+    "registry.k8s.io/etcd@sha256:5b2d7b1a3c9c1e0f4d6a8b7c5e3f1a2d4c6b8e0f1a3c5d7e9b1d3f5a7c9e1b3d";
+
+/// The image that is meant, and one that only has its name.
+const PINNED: Pod = Pod { id: "pinned-1", image: DIGEST, ..ETCD };
 
 impl Pod {
     fn cgroup(&self) -> String {
@@ -76,7 +95,7 @@ impl Pod {
             ("sandbox-name", self.name),
             ("sandbox-uid", self.uid),
             ("sandbox-id", "sandbox-1"),
-            ("container-name", "etcd"),
+            ("container-name", self.container),
             ("container-type", "container"),
             ("image-name", self.image),
         ]
@@ -143,24 +162,31 @@ impl Scene {
         policy(&format!("{runtime}, {manifests}"), rules)
     }
 
-    /// Runs a line of shell in a container.
-    fn run(&self, namespace: &str, id: &str, more: &[String], line: &str) -> Result<()> {
+    /// Runs a program in a container.
+    fn run(&self, namespace: &str, id: &str, more: &[String], program: &[&str]) -> Result<()> {
         let mount = format!("type=bind,src={},dst=/watched,options=rbind:rw", self.watched().display());
         let rootfs = self.dir.path().join("rootfs");
         let rootfs = rootfs.to_string_lossy();
-        let mut args = vec!["-n", namespace, "run", "--rm", "--rootfs", "--mount", &mount];
+        let mut args = vec!["-n", namespace, "run", "--rootfs", "--mount", &mount];
         args.extend(more.iter().map(String::as_str));
-        args.extend([&*rootfs, id, "/bin/sh", "-ec", line]);
+        args.extend([&*rootfs, id]);
+        args.extend(program);
         self.containerd.ctr(&args)
     }
 
+    /// Runs a line of shell in a pod's container, to its end.
     pub(super) fn run_in(&self, pod: &Pod, line: &str) -> Result<()> {
         self.run_in_with(pod, &[], line)
     }
 
     fn run_in_with(&self, pod: &Pod, more: &[String], line: &str) -> Result<()> {
+        let more = [&["--rm".to_owned()], more].concat();
+        self.run_program(pod, &more, &["/bin/sh", "-ec", line])
+    }
+
+    pub(super) fn run_program(&self, pod: &Pod, more: &[String], program: &[&str]) -> Result<()> {
         let more = [&["--cgroup".to_owned(), pod.cgroup()], &pod.annotations()[..], more].concat();
-        self.run("k8s.io", pod.id, &more, line)
+        self.run("k8s.io", pod.id, &more, program)
     }
 
     /// While a container runs that has begun with a line of shell.
@@ -205,7 +231,7 @@ pub(super) fn process_of(pod: &Pod) -> Value {
         "container": {
             "id": pod.id,
             "runtime": "containerd",
-            "name": "etcd",
+            "name": pod.container,
             "image": pod.image,
             "sandbox_id": "sandbox-1",
         },
@@ -233,7 +259,7 @@ fn nothing_missing(event: &Value) -> Result<()> {
 fn of_no_pod() -> Result<()> {
     let scene = Scene::new()?;
     let mut daemon = scene.start("")?;
-    scene.run("default", "lonely", &[], READ)?;
+    scene.run("default", "lonely", &["--rm".to_owned()], &["/bin/sh", "-ec", READ])?;
     let alert = daemon.alert()?;
     let process = json!({"container": {"id": "lonely", "runtime": "containerd"}, "pod": null});
     expect(&alert, &json!({"target": {"path": scene.manifest}, "process": process}))?;
@@ -269,6 +295,24 @@ fn a_rule_is_about_its_pod() -> Result<()> {
     let written = json!({"verdict": {"reason": "access_not_allowed"}, "process": process_of(&ETCD)});
     expect(&daemon.alert()?, &written)?;
     daemon.finish().map(drop)
+}
+
+fn a_rule_is_about_its_container() -> Result<()> {
+    let scene = Scene::new()?;
+    for (container, allowed, other) in [
+        ("name: etcd".to_owned(), &ETCD, &BESIDE),
+        (format!("image: '*/etcd@{}'", DIGEST.split_once('@').context("no digest")?.1), &PINNED, &ETCD),
+    ] {
+        let rule = format!(
+            "{{id: etcd, targets: static_pod_manifest, container: {{namespace: kube-system, {container}}}}}"
+        );
+        let mut daemon = scene.start(&rule)?;
+        scene.run_in(allowed, READ)?;
+        let mismatch = json!({"verdict": {"reason": "container_mismatch"}, "process": process_of(other)});
+        daemon.silent_until(|| scene.run_in(other, READ), &mismatch).context(container)?;
+        daemon.finish()?;
+    }
+    Ok(())
 }
 
 /// As a container that brings its own /usr/bin/kubelet.

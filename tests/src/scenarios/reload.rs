@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::trials;
-use crate::actor::{Holder, must, program};
+use crate::actor::{Holder, copy_to, must, program};
 use crate::daemon::{Daemon, paths, policy};
 use crate::event::{at, expect};
 
@@ -24,6 +25,7 @@ pub fn all() -> Vec<Trial> {
             ("bad_policy", bad_policy),
             ("watched_file", watched_file),
             ("without_a_file", without_a_file),
+            ("while_used", while_used),
         ],
     )
 }
@@ -163,4 +165,66 @@ fn without_a_file() -> Result<()> {
     kill_process(pid, Signal::HUP)?;
     daemon.wait_for("the end of it", |event| at(event, "/lifecycle/state") == "reloaded")?;
     daemon.stop(Signal::TERM).map(drop)
+}
+
+const RELOADS: usize = 20;
+
+/// One policy after the other, each of which allows one program the same file by another class, while that program and an intruder open
+/// it without a pause. Whoever is judged by the targets of one and the rules of the other is told wrongly; whoever comes in between is
+/// told, too.
+fn while_used() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let at_dir = |name: &str| dir.path().join(name);
+    let watched = at_dir("watched");
+    fs::create_dir(&watched)?;
+    let manifest = watched.join("etcd.yaml");
+    fs::write(&manifest, "kind: Pod\n")?;
+    let [kubelet, other, intruder] = ["kubelet", "other", "intruder"].map(|name| copy_to(&at_dir(name)));
+    let (kubelet, other, intruder) = (kubelet?, other?, intruder?);
+    let rule = |id: &str, class: &str, exe: &Path| {
+        format!("{{id: {id}, targets: {class}, process: {{exe: {}}}}}", exe.display())
+    };
+    let policies =
+        [("static_pod_manifest", "credential"), ("credential", "static_pod_manifest")].map(|(class, not)| {
+            let rules = [rule("kubelet", class, &kubelet), rule("other", not, &other)].join(", ");
+            policy(&paths(class, &[&watched]), &rules)
+        });
+    let file = at_dir("policy.yaml");
+    fs::write(&file, &policies[0])?;
+    let mut daemon =
+        Daemon::start_with(None, &["--config", &file.to_string_lossy(), "--alerts-per-minute", "1000000"])?;
+    let pid = Pid::from_raw(daemon.pid().cast_signed()).context("no process")?;
+    let done = AtomicBool::new(false);
+    let uses = |program: &Path| {
+        let mut uses = 0_u64;
+        while !done.load(Ordering::Relaxed) {
+            must(program, ["open", &manifest.to_string_lossy(), "r"])?;
+            uses += 1;
+        }
+        anyhow::Ok(uses)
+    };
+    let (allowed, intrusions) = std::thread::scope(|scope| {
+        let (allowed, refused) = (scope.spawn(|| uses(&kubelet)), scope.spawn(|| uses(&intruder)));
+        let reloads = (1..=RELOADS).try_for_each(|round| {
+            let from = daemon.seen().len();
+            let new = at_dir("new");
+            fs::write(&new, &policies[round % 2])?;
+            fs::rename(new, &file)?;
+            kill_process(pid, Signal::HUP)?;
+            daemon
+                .wait_for_from(from, "the reload", |event| at(event, "/lifecycle/state") == "reloaded")
+                .map(drop)
+        });
+        done.store(true, Ordering::Relaxed);
+        let [allowed, refused] = [allowed, refused].map(|thread| thread.join().ok().context("a thread"));
+        reloads?;
+        anyhow::Ok((allowed??, refused??))
+    })?;
+    let (_, events) = daemon.stop(Signal::TERM)?;
+    let alerts: Vec<_> = events.iter().filter(|event| event["kind"] == "alert").collect();
+    let wrong = alerts.iter().find(|alert| at(alert, "/process/exe") != &json!(intruder));
+    ensure!(wrong.is_none(), "one of {allowed}: {wrong:#?}");
+    ensure!(alerts.len() as u64 == intrusions, "{} of {intrusions}", alerts.len());
+    ensure!(allowed > RELOADS as u64, "only {allowed}");
+    Ok(())
 }

@@ -164,7 +164,7 @@ fn as_the_table_says(lines: &[Value], summary: &Value, backend: &str) -> Result<
     for line in not_tried.clone() {
         ensure!(line["why"].as_str().is_some_and(|why| !why.is_empty()), "{line}");
     }
-    ensure!(not_tried.count() <= 11 && counts.get("seen").is_some_and(|seen| *seen > 30), "{summary}");
+    ensure!(not_tried.count() <= 13 && counts.get("seen").is_some_and(|seen| *seen > 30), "{summary}");
     Ok(())
 }
 

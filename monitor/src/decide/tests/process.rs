@@ -147,3 +147,15 @@ fn whoever_controls_a_pinned_process_is_pinned_too() {
         assert_eq!(policy.control(&access).unwrap().1.is_violation(), violates);
     }
 }
+
+#[test]
+fn whoever_passes_himself_off_as_an_allowed_process_is_none() {
+    let rules = [of_process(|_| {})];
+    let exe = Executable { key: Some(ObjectKey::new(1, 7)), path: KUBELET.into(), deleted: false };
+    let policy = Policy { rules: &rules, exes: &table(&rules), node: NODE };
+    for (ino, expected) in [(7, Reason::RuleMatched), (8, Reason::ExeMismatch)] {
+        let mut access = access(KUBELET, ino, 0, Action::Masquerade);
+        access.object = Object::Process(crate::access::ProcessObject { pid: 1, start: 0, exe: exe.clone() });
+        assert_eq!(policy.control(&access).unwrap().1.reason, expected);
+    }
+}

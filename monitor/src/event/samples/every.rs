@@ -4,7 +4,7 @@ use super::*;
 use crate::access::{MountObject, OtherPlace, ProcessObject};
 use crate::config::applies;
 
-const ACTIONS: [Action; 17] = [
+const ACTIONS: [Action; 18] = [
     Action::Open,
     Action::Create,
     Action::Write,
@@ -22,6 +22,7 @@ const ACTIONS: [Action; 17] = [
     Action::Accept,
     Action::Receive,
     Action::Ptrace,
+    Action::Masquerade,
 ];
 
 /// Alerts, with the class and the action as their name.
@@ -74,7 +75,7 @@ fn objects(class: Class, action: Action) -> Vec<Object> {
             let file = applies(class, Group::Read).then(|| file(b"/seen", read, false));
             sockets().chain(file).collect()
         }
-        Action::Ptrace => {
+        Action::Ptrace | Action::Masquerade => {
             let exe = executable(b"/usr/bin/kubelet", 5);
             vec![Object::Process(ProcessObject { pid: 77, start: 5, exe })]
         }

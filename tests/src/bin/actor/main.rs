@@ -83,7 +83,10 @@ fn act(args: &[&str]) -> Result<()> {
         }
         ["sleep", ..] => sleep(),
         ["wait", rest @ ..] => wait(rest),
+        ["as-file", path] => disguise::as_file(path),
         ["as-file", path, rest @ ..] => disguise::as_file(path).and_then(|()| act(rest)),
+        ["as-mapped-file", path] => disguise::as_mapped_file(path),
+        ["as-mapped-file", path, rest @ ..] => disguise::as_mapped_file(path).and_then(|()| act(rest)),
         ["memfd", name, rest @ ..] => memfd(name, rest),
         _ => bail!("what to do?"),
     }

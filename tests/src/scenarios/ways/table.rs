@@ -57,6 +57,14 @@ fn file(scene: &Scene, action: &str, name: &str) -> Value {
     json!({"action": action, "target": {"class": "static_pod_manifest", "type": "file", "path": scene.path(name)}})
 }
 
+fn masquerade(scene: &Scene) -> Value {
+    json!({
+        "action": "masquerade",
+        "target": {"class": "static_pod_manifest", "type": "process", "exe": scene.path("trusted")},
+        "verdict": {"reason": "exe_mismatch"},
+    })
+}
+
 /// With the other place of a rename or link.
 fn moved(scene: &Scene, action: &str, name: &str, key: &str, other: &str) -> Value {
     let mut wanted = file(scene, action, name);
@@ -471,6 +479,9 @@ pub const WAYS: &[Way] = &[
          until [ /proc/$p/exe -ef trusted ]; do :; done; {actor} control $p; s=$?; kill $p; exit $s",
         |_| json!({"action": "ptrace", "target": {"class": "static_pod_manifest", "type": "process"}})
     ),
+    actor!("control.exe_file", |scene| ["as-file", scene.path("trusted")], masquerade),
+    // As anyone may, in a user namespace of his own.
+    shell!("control.exe_map", "exec unshare -Ur {actor} as-mapped-file $PWD/trusted", masquerade),
     // The last: what is made in its place is known only when the daemon has looked.
     shell!("change.ancestor_unlink", "exec rm -r above", |scene| file(scene, "unlink", "above")),
     shell!(
