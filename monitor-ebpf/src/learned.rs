@@ -1,10 +1,8 @@
 //! Objects that came into a watched tree a moment ago. The daemon knows them after its next look; a second name or a handle could be
 //! used before.
 
-use monitor_abi::fields::Field;
-
 use crate::maps::LEARNED;
-use crate::matching::{self, Match};
+use crate::matching::{self, Match, generation};
 use crate::news;
 use crate::reader::{Kernel, Reader};
 
@@ -36,9 +34,4 @@ pub fn find<R: Reader>(inode: Kernel) -> Option<Match> {
     // SAFETY: the map's values are replaced as a whole.
     let known = unsafe { LEARNED.get(matching::key::<R>(inode)) }.copied()?;
     (known.generation == generation::<R>(inode)).then_some(Match::new(known.target, 0, 0))
-}
-
-#[inline(always)]
-fn generation<R: Reader>(inode: Kernel) -> u32 {
-    R::read(inode, Field::InodeGeneration)
 }

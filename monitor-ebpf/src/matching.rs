@@ -29,6 +29,12 @@ pub fn key_at_once<R: Reader>(inode: Kernel) -> ObjectKey {
     ObjectKey::new(device::<R>(superblock as Kernel), number)
 }
 
+/// Another one for each file that gets the same number.
+#[inline(always)]
+pub fn generation<R: Reader>(inode: Kernel) -> u32 {
+    R::read(inode, Field::InodeGeneration)
+}
+
 #[inline(always)]
 fn device<R: Reader>(superblock: Kernel) -> u32 {
     R::read(superblock, Field::SbDev)

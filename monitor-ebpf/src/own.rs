@@ -65,7 +65,7 @@ pub fn is_probe() -> bool {
 
 /// Tells the daemon what a hook saw.
 #[inline(always)]
-pub fn answer(hook: u32, key: ObjectKey, port: u16) {
+pub fn answer(hook: u32, key: ObjectKey, generation: u32, port: u16) {
     let Some(probe) = PROBE.get_ptr_mut(0) else { return };
     // SAFETY: the pointer is the map's only value, and only the probing thread gets here.
     let probe = unsafe { &mut *probe };
@@ -77,6 +77,7 @@ pub fn answer(hook: u32, key: ObjectKey, port: u16) {
     if key.ino != 0 && index < PROBE_KEYS {
         // VERIFIER: the mask repeats the comparison in a form that survives a spill of the index.
         probe.keys[index & (PROBE_KEYS - 1)] = key;
+        probe.generations[index & (PROBE_KEYS - 1)] = generation;
         probe.count += 1;
     }
 }

@@ -72,6 +72,7 @@ pub struct Probe {
     pub port: u32,
     pub pad: u32,
     pub keys: [ObjectKey; PROBE_KEYS],
+    pub generations: [u32; PROBE_KEYS],
 }
 
 /// A file was opened.
@@ -84,7 +85,7 @@ pub const PROBE_INET: u32 = 1 << 2;
 const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 16);
 const _: () = assert!(size_of::<News>() == 12);
 const _: () = assert!(size_of::<Own>() == 48);
-const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * size_of::<ObjectKey>());
+const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * (size_of::<ObjectKey>() + 4));
 
 #[cfg(feature = "user")]
 mod user {

@@ -117,6 +117,9 @@ pub struct FileObject {
     pub created: u32,
     /// `inode->i_mode`.
     pub mode: u32,
+    /// `inode->i_generation`: a file system gives the number of a file that is gone to another one.
+    pub generation: u32,
+    pub pad: u32,
 }
 
 /// A file or a directory entry that was changed without being opened.
@@ -132,6 +135,9 @@ pub struct ChangeObject {
     pub mode: u32,
     /// See the `PLACE_*` constants.
     pub place: u32,
+    /// `inode->i_generation`; zero for what does not exist yet.
+    pub generation: u32,
+    pub pad: u32,
 }
 
 pub const CHANGE_CREATE: u32 = 1;
@@ -271,8 +277,8 @@ pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX + AR
 
 const _: () = assert!(size_of::<Actor>() == 104);
 const _: () = assert!(size_of::<Head>() == 136);
-const _: () = assert!(size_of::<FileObject>() == 24);
-const _: () = assert!(size_of::<ChangeObject>() == 24);
+const _: () = assert!(size_of::<FileObject>() == 32);
+const _: () = assert!(size_of::<ChangeObject>() == 32);
 const _: () = assert!(size_of::<MountObject>() == 32);
 const _: () = assert!(size_of::<UnixObject>() == 24);
 const _: () = assert!(size_of::<InetObject>() == 56);

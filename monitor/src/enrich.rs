@@ -24,8 +24,7 @@ pub fn facts(
     node: Namespaces,
     own: &[IpNet],
 ) -> Facts {
-    let Decoded { access, below, ancestor, across, maybe_opened: _, connecting: _, unnamed: _, errors } =
-        decoded;
+    let Decoded { access, below, ancestor, across, errors, .. } = decoded;
     let Access { object, actor, .. } = access;
     let plan = keeper.plan();
     let on_node = actor.mnt_ns == node.mnt;

@@ -41,7 +41,7 @@ pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
     let (inode, dentry) = (inode as Kernel, dentry as Kernel);
     let key = matching::key_at_once::<R>(inode);
     if own::is_probe() {
-        own::answer(PROBE_FILE, key, 0);
+        own::answer(PROBE_FILE, key, matching::generation::<R>(inode), 0);
     }
     // A file that was just made is no known one: file systems give it the number of one that was just removed.
     let is_old = |_: &Match| !is_new::<R>(file);
@@ -107,5 +107,7 @@ fn describe<R: Reader>(file: Kernel, matched: Match, hook: u32) {
         object.open_flags = flags;
         object.created = u32::from(is_new);
         object.mode = u32::from(R::read::<u16>(inode, Field::InodeMode));
+        object.generation = matching::generation::<R>(inode);
+        object.pad = 0;
     });
 }

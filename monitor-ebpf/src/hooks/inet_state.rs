@@ -72,7 +72,7 @@ fn to_state<R: Reader>(sk: Kernel, old: u32, new: u32) {
 #[inline(always)]
 fn begun<R: Reader>(sk: Kernel, port: u16) {
     if own::is_probe() {
-        own::answer(PROBE_INET, ObjectKey::default(), port);
+        own::answer(PROBE_INET, ObjectKey::default(), 0, port);
     }
     if let Some(matched) = matching::port(port) {
         report::<R>(sk, matched, Hook::InetState, TAG_INET);

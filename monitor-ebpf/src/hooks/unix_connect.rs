@@ -44,7 +44,7 @@ pub fn connected<R: Reader>(other: Kernel, listener: Kernel, hook: Hook) {
     }
     let inode = R::pointer(dentry, Field::DentryInode);
     if own::is_probe() {
-        own::answer(PROBE_UNIX, matching::key::<R>(inode), 0);
+        own::answer(PROBE_UNIX, matching::key::<R>(inode), matching::generation::<R>(inode), 0);
     }
     if let Some(found) = matching::socket::<R>(inode, dentry) {
         report::<R>(other, listener, found, hook);

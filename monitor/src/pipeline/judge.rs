@@ -101,6 +101,9 @@ impl Handler {
             Some(Origin::Elsewhere) if !self.keeper.expects_clients(target.class) => return None,
             _ => {}
         }
+        if self.keeper.is_another(decoded) {
+            return None;
+        }
         if !is_door(target, decoded, self.context.namespaces, self.addresses.known()) {
             return None;
         }

@@ -208,7 +208,19 @@ impl Snapshot {
         let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
         let errors = errors.to_vec();
         let unnamed = false;
-        let decoded = Decoded { access, below, ancestor, across, maybe_opened, connecting, unnamed, errors };
+        // It was found by looking, and not by its number.
+        let generation = None;
+        let decoded = Decoded {
+            access,
+            below,
+            generation,
+            ancestor,
+            across,
+            maybe_opened,
+            connecting,
+            unnamed,
+            errors,
+        };
         self.holders.push(Holder { decoded, count });
     }
 }

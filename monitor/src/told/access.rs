@@ -89,6 +89,7 @@ fn decoded(
         across: false,
         maybe_opened: false,
         connecting: None,
+        generation: None,
         unnamed: false,
         errors,
     }

@@ -157,8 +157,9 @@ impl Arming<'_> {
         path: &Path,
         flags: OFlags,
     ) -> Result<(io::Result<OwnedFd>, Vec<ObjectKey>), LoadError> {
-        let Self { kernel, root, .. } = self;
+        let Self { kernel, root, plan, .. } = self;
         let (fd, answer) = kernel.probe(|| root.open(path, flags))?;
+        plan.generations.extend(answer.keys.iter().copied().zip(answer.generations));
         Ok((fd, answer.keys))
     }
 }

@@ -96,6 +96,7 @@ impl Keeper {
         self.keep(&kept, &mut new);
         new.keep_above(&mut self.plan);
         new.keep_missing(&mut self.plan);
+        new.keep_generations(&mut self.plan);
         kernel.watch(&new.desired)?;
         self.settle(kernel, news, started)?;
         let is_armed = |plan: &Plan, id| plan.state(id) == Some(&State::Armed);
@@ -237,6 +238,14 @@ impl Keeper {
     /// Every target with its state.
     pub fn states(&self) -> impl Iterator<Item = (&Target, &State)> {
         self.targets.iter().filter_map(|(id, target)| Some((target, self.plan.state(id)?)))
+    }
+
+    /// Whether the kernel took an object for a watched one that it is not: it has the number of one that was just removed.
+    pub fn is_another(&self, decoded: &Decoded) -> bool {
+        let (Object::File(file), Some(generation)) = (&decoded.access.object, decoded.generation) else {
+            return false;
+        };
+        !decoded.ancestor && !decoded.across && self.plan.is_another(&self.root, file, generation)
     }
 
     /// The target an access belongs to, which is not always the one whose directory it was found in.

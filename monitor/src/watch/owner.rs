@@ -118,6 +118,7 @@ mod tests {
             across,
             maybe_opened,
             connecting,
+            generation: None,
             unnamed: false,
             errors: Vec::new(),
         }

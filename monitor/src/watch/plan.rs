@@ -12,6 +12,7 @@ use rustix::fs::fstat;
 
 use super::arm::Arming;
 use super::notice::Notice;
+use super::number::Gone;
 use super::targets::Targets;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
@@ -36,6 +37,10 @@ pub struct Plan {
     pub paths: HashMap<ObjectKey, PathBuf>,
     /// What stat(2) shows of those objects, which is not always what the kernel holds.
     pub ids: HashMap<FileId, ObjectKey>,
+    /// Which of the files that had the same number one after the other they are.
+    pub generations: HashMap<ObjectKey, u32>,
+    /// The same of files that were there a moment ago.
+    pub gone: HashMap<ObjectKey, Gone>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
     /// Such parts that were missing a moment ago: what was made beneath them then may be told only now.

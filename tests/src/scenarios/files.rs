@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{own_exe, trials};
 use crate::actor::{act, program, shell};
-use crate::daemon::{Daemon, manifests};
+use crate::daemon::{Daemon, manifests, paths, policy};
 use crate::event::{at, expect};
 
 pub fn all() -> Vec<Trial> {
@@ -32,6 +32,7 @@ pub fn all() -> Vec<Trial> {
             ("chroot", in_chroot),
             ("ancestors", ancestors),
             ("policy_names_a_symlink", policy_names_a_symlink),
+            ("number_used_again", number_used_again),
         ],
     )
 }
@@ -268,4 +269,37 @@ fn ancestors() -> Result<()> {
     let pids: BTreeSet<_> = line.iter().map(|ancestor| ancestor["pid"].as_u64()).collect();
     ensure!(pids.len() == line.len(), "a process is its own ancestor: {alert:#}");
     scene.daemon.finish().map(drop)
+}
+
+/// A file system gives the number of a file that was just replaced to the next one, which is no door. Whether it does is its own
+/// affair, and whether the daemon has looked by then a matter of time: so many times.
+fn number_used_again() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let at_dir = |name: &str| dir.path().join(name);
+    let (watched, elsewhere) = (at_dir("watched"), at_dir("elsewhere"));
+    fs::create_dir(&watched)?;
+    fs::create_dir(&elsewhere)?;
+    let config = watched.join("config.yaml");
+    fs::write(&config, "kind: KubeletConfiguration\n")?;
+    let mut daemon = Daemon::start(&policy(&paths("kubelet_config", &[&config]), ""))?;
+    for round in 0..20 {
+        let (old, new) = (fs::metadata(&config)?.ino(), at_dir("new"));
+        fs::write(&new, "kind: KubeletConfiguration\n")?;
+        fs::rename(&new, &config)?;
+        for name in 0..8 {
+            let other = elsewhere.join(format!("{round}-{name}"));
+            fs::write(&other, "")?;
+            if fs::metadata(&other)?.ino() == old {
+                let other = other.to_string_lossy();
+                act(["open", &other, "r"])?;
+                shell(&format!("chmod 600 {other}"))?;
+                break;
+            }
+        }
+    }
+    daemon.silent_until(
+        || act(["open", &config.to_string_lossy(), "r"]),
+        &json!({"target": {"path": config}}),
+    )?;
+    daemon.finish().map(drop)
 }

@@ -1,0 +1,109 @@
+//! Files that got the number of a watched one. Until the daemon has looked, the kernel side takes them for it.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use super::plan::Plan;
+use crate::access::{FileObject, last_name};
+use crate::node::{self, Root};
+
+/// A file that was at its path a moment ago.
+#[derive(Debug)]
+pub struct Gone {
+    path: PathBuf,
+    generation: u32,
+}
+
+impl Plan {
+    /// What is told of a file that is gone may be about the one that has its number now.
+    pub(super) fn keep_generations(&mut self, old: &mut Self) {
+        let generations = old.generations.drain().filter(|(key, _)| !self.paths.contains_key(key));
+        let gone = generations.filter_map(|(key, generation)| {
+            let path = old.paths.get(&key)?.clone();
+            Some((key, Gone { path, generation }))
+        });
+        self.gone = gone.collect();
+    }
+
+    /// Whether a file has the number of a known one, and is not that one: it has another generation and another name, and the known path
+    /// leads elsewhere. A generation alone proves nothing: on ext4, whoever may write to a file can change that of a living one
+    /// (`EXT4_IOC_SETVERSION`). Nor do the other two: a file that is made anew can get the number that it had.
+    pub(super) fn is_another(&self, root: &Root, file: &FileObject, generation: u32) -> bool {
+        let known = self.generations.get(&file.key).zip(self.paths.get(&file.key));
+        let known = known.map(|(generation, path)| (*generation, path));
+        let gone = || self.gone.get(&file.key).map(|gone| (gone.generation, &gone.path));
+        let Some((of_known, path)) = known.or_else(gone) else { return false };
+        let seen = if file.path_seen.is_empty() { &file.path_inside } else { &file.path_seen };
+        let has_its_name = path.file_name().is_none_or(|name| name.as_bytes() == last_name(seen));
+        if of_known == generation || has_its_name || seen.is_empty() {
+            return false;
+        }
+        // Where one file system is on top of another, a path leads to an object of each.
+        let there = node::file_id(root, path).and_then(|there| self.ids.get(&there));
+        there.and_then(|there| self.paths.get(there)) != Some(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::fd::OwnedFd;
+
+    use super::*;
+    use crate::access::ObjectKey;
+
+    const KEY: ObjectKey = ObjectKey::new(1, 7);
+
+    fn plan(path: PathBuf) -> Plan {
+        let mut plan = Plan::default();
+        plan.id(&OwnedFd::from(File::open(&path).unwrap()), &[KEY]);
+        plan.paths.insert(KEY, path);
+        plan.generations.insert(KEY, 3);
+        plan
+    }
+
+    fn seen_at(path: &str) -> FileObject {
+        FileObject {
+            key: KEY,
+            path_seen: path.into(),
+            path_inside: Vec::new(),
+            other: None,
+            read: true,
+            write: false,
+            directory: false,
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_there_is_itself_whatever_its_generation() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.yaml");
+        fs::write(&path, "a").unwrap();
+        let (root, plan) = (Root::here().unwrap(), plan(path));
+        assert!(!plan.is_another(&root, &seen_at("/tmp/link"), 3));
+        assert!(!plan.is_another(&root, &seen_at("/tmp/link"), 4));
+        let unknown = FileObject { key: ObjectKey::new(1, 8), ..seen_at("/tmp/link") };
+        assert!(!plan.is_another(&root, &unknown, 4));
+    }
+
+    #[test]
+    fn what_has_the_number_of_one_that_was_replaced_is_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, new) = (dir.path().join("config.yaml"), dir.path().join("new"));
+        fs::write(&path, "a").unwrap();
+        let (root, mut plan) = (Root::here().unwrap(), plan(path.clone()));
+        fs::write(&new, "b").unwrap();
+        fs::rename(new, path).unwrap();
+        assert!(plan.is_another(&root, &seen_at("/tmp/other"), 4));
+        // The old one, which somebody still has; and one that was made anew, and is gone again.
+        assert!(!plan.is_another(&root, &seen_at("/tmp/other"), 3));
+        assert!(!plan.is_another(&root, &seen_at("/host/config.yaml"), 4));
+        let mut next = Plan::default();
+        next.keep_generations(&mut plan);
+        assert!(next.is_another(&root, &seen_at("/tmp/other"), 4));
+        assert!(!next.is_another(&root, &seen_at("/tmp/other"), 3));
+        let mut later = Plan::default();
+        later.keep_generations(&mut next);
+        assert!(!later.is_another(&root, &seen_at("/tmp/other"), 4));
+    }
+}
