@@ -101,7 +101,7 @@ impl Handler {
             Some(Origin::Elsewhere) if !self.keeper.expects_clients(target.class) => return None,
             _ => {}
         }
-        if self.keeper.is_another(decoded) {
+        if self.keeper.is_another(decoded, self.context.namespaces) {
             return None;
         }
         if !is_door(target, decoded, self.context.namespaces, self.addresses.known()) {

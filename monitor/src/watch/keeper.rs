@@ -240,12 +240,16 @@ impl Keeper {
         self.targets.iter().filter_map(|(id, target)| Some((target, self.plan.state(id)?)))
     }
 
-    /// Whether the kernel took an object for a watched one that it is not: it has the number of one that was just removed.
-    pub fn is_another(&self, decoded: &Decoded) -> bool {
-        let (Object::File(file), Some(generation)) = (&decoded.access.object, decoded.generation) else {
-            return false;
-        };
-        !decoded.ancestor && !decoded.across && self.plan.is_another(&self.root, file, generation)
+    /// Whether the kernel took a file for a watched one that it is not: it has the number of one that was just removed, and is outside of
+    /// all that is watched.
+    pub fn is_another(&self, decoded: &Decoded, node: Namespaces) -> bool {
+        let Decoded { access, generation, ancestor, across, .. } = decoded;
+        let (Object::File(file), Some(generation)) = (&access.object, generation) else { return false };
+        let place = || self.plan.on_node(file, access.actor.mnt_ns == node.mnt);
+        !ancestor
+            && !across
+            && self.plan.is_another(&self.root, file, *generation)
+            && place().is_some_and(|place| self.around(&place).is_none())
     }
 
     /// The target an access belongs to, which is not always the one whose directory it was found in.

@@ -1,46 +1,71 @@
 //! Files that got the number of a watched one. Until the daemon has looked, the kernel side takes them for it.
 
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use super::place::bytes;
 use super::plan::Plan;
 use crate::access::{FileObject, last_name};
 use crate::node::{self, Root};
+
+/// What is told may have to wait behind what was told before it.
+const KEPT: Duration = Duration::from_secs(2);
+
+/// Of more, it is not known which is which.
+const GONE_MAX: usize = 4096;
 
 /// A file that was at its path a moment ago.
 #[derive(Debug)]
 pub struct Gone {
     path: PathBuf,
     generation: u32,
+    found: Instant,
 }
 
 impl Plan {
     /// What is told of a file that is gone may be about the one that has its number now.
     pub(super) fn keep_generations(&mut self, old: &mut Self) {
+        let now = Instant::now();
         let generations = old.generations.drain().filter(|(key, _)| !self.paths.contains_key(key));
         let gone = generations.filter_map(|(key, generation)| {
             let path = old.paths.get(&key)?.clone();
-            Some((key, Gone { path, generation }))
+            Some((key, Gone { path, generation, found: now }))
         });
-        self.gone = gone.collect();
+        let before = old
+            .gone
+            .drain()
+            .filter(|(key, gone)| now.duration_since(gone.found) < KEPT && !self.paths.contains_key(key));
+        self.gone = before.chain(gone).take(GONE_MAX).collect();
     }
 
     /// Whether a file has the number of a known one, and is not that one: it has another generation and another name, and the known path
     /// leads elsewhere. A generation alone proves nothing: on ext4, whoever may write to a file can change that of a living one
     /// (`EXT4_IOC_SETVERSION`). Nor do the other two: a file that is made anew can get the number that it had.
     pub(super) fn is_another(&self, root: &Root, file: &FileObject, generation: u32) -> bool {
-        let known = self.generations.get(&file.key).zip(self.paths.get(&file.key));
-        let known = known.map(|(generation, path)| (*generation, path));
-        let gone = || self.gone.get(&file.key).map(|gone| (gone.generation, &gone.path));
-        let Some((of_known, path)) = known.or_else(gone) else { return false };
         let seen = if file.path_seen.is_empty() { &file.path_inside } else { &file.path_seen };
-        let has_its_name = path.file_name().is_none_or(|name| name.as_bytes() == last_name(seen));
-        if of_known == generation || has_its_name || seen.is_empty() {
-            return false;
+        let differs = |known: u32, path: &Path| {
+            known != generation && path.file_name().is_some_and(|name| name.as_bytes() != last_name(seen))
+        };
+        if let Some(gone) = self.gone.get(&file.key) {
+            return differs(gone.generation, &gone.path);
         }
+        let (Some(known), Some(path)) = (self.generations.get(&file.key), self.paths.get(&file.key)) else {
+            return false;
+        };
         // Where one file system is on top of another, a path leads to an object of each.
-        let there = node::file_id(root, path).and_then(|there| self.ids.get(&there));
-        there.and_then(|there| self.paths.get(there)) != Some(path)
+        let there = || node::file_id(root, path).and_then(|there| self.paths.get(self.ids.get(&there)?));
+        differs(*known, path) && there() != Some(path)
+    }
+
+    /// Where the node has a file that was named. In another mount namespace a path says nothing of that.
+    pub(super) fn on_node(&self, file: &FileObject, sees_node: bool) -> Option<PathBuf> {
+        if file.path_seen.is_empty() {
+            let inside = bytes(&file.path_inside);
+            return (!file.path_inside.is_empty()).then(|| self.mounts.on_node(file.key.dev, inside))?;
+        }
+        let (dev, inside) = sees_node.then(|| self.mounts.locate(bytes(&file.path_seen)))??;
+        self.mounts.on_node(dev, &inside)
     }
 }
 
@@ -93,17 +118,24 @@ mod tests {
         fs::write(&path, "a").unwrap();
         let (root, mut plan) = (Root::here().unwrap(), plan(path.clone()));
         fs::write(&new, "b").unwrap();
-        fs::rename(new, path).unwrap();
+        fs::rename(new, &path).unwrap();
         assert!(plan.is_another(&root, &seen_at("/tmp/other"), 4));
         // The old one, which somebody still has; and one that was made anew, and is gone again.
         assert!(!plan.is_another(&root, &seen_at("/tmp/other"), 3));
         assert!(!plan.is_another(&root, &seen_at("/host/config.yaml"), 4));
-        let mut next = Plan::default();
+        let mut next = self::plan(path.clone());
+        next.paths = [(ObjectKey::new(1, 8), path.clone())].into();
+        next.ids.values_mut().for_each(|key| key.ino = 8);
         next.keep_generations(&mut plan);
         assert!(next.is_another(&root, &seen_at("/tmp/other"), 4));
         assert!(!next.is_another(&root, &seen_at("/tmp/other"), 3));
         let mut later = Plan::default();
         later.keep_generations(&mut next);
-        assert!(!later.is_another(&root, &seen_at("/tmp/other"), 4));
+        assert!(later.is_another(&root, &seen_at("/tmp/other"), 4));
+        let long_ago = Instant::now().checked_sub(KEPT).unwrap();
+        later.gone.values_mut().for_each(|gone| gone.found = long_ago);
+        let mut last = Plan::default();
+        last.keep_generations(&mut later);
+        assert!(!last.is_another(&root, &seen_at("/tmp/other"), 4));
     }
 }

@@ -33,6 +33,7 @@ pub fn all() -> Vec<Trial> {
             ("ancestors", ancestors),
             ("policy_names_a_symlink", policy_names_a_symlink),
             ("number_used_again", number_used_again),
+            ("number_used_again_inside", number_used_again_inside),
         ],
     )
 }
@@ -299,7 +300,23 @@ fn number_used_again() -> Result<()> {
     }
     daemon.silent_until(
         || act(["open", &config.to_string_lossy(), "r"]),
-        &json!({"target": {"path": config}}),
+        &json!({"target": {"path": config, "path_seen": null}}),
     )?;
     daemon.finish().map(drop)
+}
+
+/// One that is made where all is watched is a door, whatever number it has and whatever it is called.
+fn number_used_again_inside() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let mut last = scene.manifest.clone();
+    for round in 0..20 {
+        let next = scene.manifest.with_file_name(format!("{round}.yaml"));
+        fs::remove_file(&last)?;
+        for (mode, action) in [("create", "create"), ("r", "open"), ("w", "write")] {
+            act(["open", &next.to_string_lossy(), mode])?;
+            expect(&scene.daemon.alert()?, &json!({"action": action, "target": {"path": next}}))?;
+        }
+        last = next;
+    }
+    scene.daemon.finish().map(drop)
 }
