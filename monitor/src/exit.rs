@@ -16,6 +16,19 @@ pub enum Exit {
     Failure = 4,
 }
 
+impl Exit {
+    /// How this program ended as somebody's child.
+    pub const fn of_child(code: i32) -> Self {
+        match code {
+            0 => Self::Fine,
+            1 => Self::Findings,
+            2 => Self::Usage,
+            3 => Self::Unsupported,
+            _ => Self::Failure,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)

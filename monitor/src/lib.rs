@@ -40,4 +40,5 @@ mod status;
 pub mod target;
 pub mod told;
 pub mod verdict;
+pub mod view;
 pub mod watch;

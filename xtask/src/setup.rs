@@ -29,7 +29,7 @@ const BUILD: [Package; 3] = [
     Package { name: "libc6-dev", provides: "/usr/include/stdlib.h" },
 ];
 
-const TEST: [Package; 13] = [
+const TEST: [Package; 14] = [
     Package { name: "qemu-system-x86", provides: "qemu-system-x86_64" },
     Package { name: "busybox-static", provides: "busybox" },
     Package { name: "kmod", provides: "modprobe" },
@@ -43,6 +43,7 @@ const TEST: [Package; 13] = [
     Package { name: "prometheus", provides: "promtool" },
     Package { name: "systemd", provides: "systemd-analyze" },
     Package { name: "rsyslog", provides: "rsyslogd" },
+    Package { name: "tmux", provides: "tmux" },
 ];
 
 /// For the tests of the report's page. Ubuntu has browsers as snaps only, and those tests are skipped there.

@@ -191,8 +191,19 @@ const ANY_KERNEL: [&str; 9] =
     ["bad_input", "commands", "explain", "image", "keys", "lifecycle", "manifests", "policy", "reload"];
 
 /// Subjects that ask the kernel for nothing of their own: they run on this machine alone.
-const NO_KERNEL: [&str; 10] =
-    ["collect", "dist", "learn", "operations", "output", "posture", "report", "running", "shippers", "soak"];
+const NO_KERNEL: [&str; 11] = [
+    "collect",
+    "dist",
+    "learn",
+    "operations",
+    "output",
+    "posture",
+    "report",
+    "running",
+    "shippers",
+    "soak",
+    "view",
+];
 
 type Outcome = (Option<Tally>, Option<i32>, String);
 

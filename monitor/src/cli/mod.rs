@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::formats::{BackendName, FormatName, OcsfClass, PostureFormat, RecordFormat, ReportFormat};
 pub use self::records::{Config, Explain, FailOn, List, Listing, Posture, Replay, Report};
-pub use self::watching::{Collect, Doctor, Learn, Run, Selftest, Snapshot, Touch};
+pub use self::watching::{Collect, Doctor, Learn, Run, Selftest, Snapshot, Touch, Watch};
 
 #[derive(Debug, Parser)]
 #[command(name = "bypassd", version, about = "Shows who goes around the Kubernetes API server on this node")]
@@ -28,6 +28,8 @@ pub struct Opts {
 pub enum Command {
     /// Watch the node and write an event for every access that no rule allows
     Run(Run),
+    /// Show the accesses on this terminal as they come
+    Watch(Watch),
     /// Write who holds a door now, and end
     Snapshot(Snapshot),
     /// Try what this kernel and these privileges can do, and say what would be seen

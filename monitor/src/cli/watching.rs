@@ -79,6 +79,18 @@ impl Run {
 }
 
 #[derive(Debug, Args)]
+pub struct Watch {
+    /// Show the events of this file, or of stdin for -, as `run --format native` writes them, instead of watching this node
+    pub file: Option<PathBuf>,
+    /// The policy file; without it the built-in profile is used
+    #[arg(long, value_name = "FILE", conflicts_with = "file")]
+    pub config: Option<PathBuf>,
+    /// Show expected accesses too
+    #[arg(long, conflicts_with = "file")]
+    pub show_allowed: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Snapshot {
     /// The policy file; without it the built-in profile is used
     #[arg(long, value_name = "FILE")]

@@ -17,6 +17,7 @@ mod schema;
 mod selftest;
 mod snapshot;
 mod touch;
+mod watch;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write as _};
@@ -64,6 +65,8 @@ pub enum CommandError {
     Open { name: String, source: io::Error },
     #[error("{name}: {what}")]
     Event { name: String, what: String },
+    #[error("stdout is no terminal; `bypassd run` writes events anywhere")]
+    NoTerminal,
     #[error("whoever read the output is gone")]
     Closed,
 }
@@ -71,9 +74,12 @@ pub enum CommandError {
 impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Sink(_) | Self::Open { .. } | Self::Event { .. } | Self::Pages { .. } => {
-                Exit::Usage
-            }
+            Self::Config(_)
+            | Self::Sink(_)
+            | Self::Open { .. }
+            | Self::Event { .. }
+            | Self::Pages { .. }
+            | Self::NoTerminal => Exit::Usage,
             Self::Kernel(_) | Self::Root(_) => Exit::Unsupported,
             Self::Watch(_) | Self::Io { .. } | Self::Listen { .. } => Exit::Failure,
             Self::Closed => Exit::Fine,
@@ -99,6 +105,7 @@ pub fn dispatch(command: &Command, verbose: bool) -> Result<Exit, CommandError> 
         Command::Completions(opts) => completions::completions(opts),
         Command::Man(opts) => man::man(opts),
         Command::Touch(opts) => touch::run(opts),
+        Command::Watch(opts) => watch::watch(opts),
     }
 }
 

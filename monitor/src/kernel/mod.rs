@@ -5,6 +5,7 @@ mod attach;
 mod backend;
 mod calm;
 mod doers;
+mod embedded;
 mod freeze;
 mod hooks;
 pub mod listen;

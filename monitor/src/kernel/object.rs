@@ -6,7 +6,7 @@ use std::time::Duration;
 use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, ProgramType, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::sys::{BpfHelper, is_helper_supported};
-use aya::{Btf as AttachableBtf, Ebpf, EbpfError, EbpfLoader, Endianness, include_bytes_aligned};
+use aya::{Btf as AttachableBtf, Ebpf, EbpfError, EbpfLoader, Endianness};
 use monitor_abi::probe::{News, Own, Probe};
 use monitor_abi::repeat::{Repeat, RepeatKey, WINDOW};
 use thiserror::Error;
@@ -16,6 +16,7 @@ use super::attach::describe;
 use super::backend::{self, Attached};
 use super::calm::Calm;
 use super::doers::{Doers, Kinds};
+use super::embedded;
 use super::freeze::freeze;
 use super::hooks;
 use super::listen::Listener;
@@ -30,8 +31,6 @@ use crate::model::Backend;
 use crate::node::Identity;
 use crate::privileges;
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/bypassd.bpf.o"));
-
 /// Why the kernel side could not be brought up.
 #[derive(Debug, Error)]
 pub enum LoadError {
@@ -39,6 +38,8 @@ pub enum LoadError {
         "this bypassd was built without its kernel programs; build it with `cargo xtask build --release`"
     )]
     Stub,
+    #[error("the kernel programs in this binary are damaged: {0}; build or copy it again")]
+    Damaged(#[source] io::Error),
     #[error("{0}")]
     Btf(#[from] BtfError),
     #[error("cannot load the kernel programs' maps: {0}{hint}", hint = privileges::hint())]
@@ -73,11 +74,6 @@ pub struct Kernel {
     log: Log,
 }
 
-/// Whether the object is the stub of a build without the eBPF toolchain.
-pub fn is_stub() -> bool {
-    OBJECT.is_empty()
-}
-
 impl Kernel {
     /// Loads the object and attaches the best backend, or the wanted one.
     pub fn load(wanted: Option<Backend>) -> Result<Self, LoadError> {
@@ -86,7 +82,7 @@ impl Kernel {
 
     /// The same, counting what is repeated within another time.
     pub fn load_with(wanted: Option<Backend>, window: Duration) -> Result<Self, LoadError> {
-        if is_stub() {
+        if embedded::is_stub() {
             return Err(LoadError::Stub);
         }
         // The loader reads all of the kernel's types first, whether asked to or not. The programs need none of them.
@@ -107,7 +103,9 @@ impl Kernel {
         let window = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
         loader.override_global("REPEAT_WINDOW", &window, true);
         log::choose_level(&mut loader);
-        let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
+        let object = embedded::object().map_err(LoadError::Damaged)?;
+        let mut ebpf = loader.load(&object).map_err(|error| LoadError::Object(Box::new(error)))?;
+        drop(object);
         freeze(&ebpf);
         tracing::debug!("loaded the maps");
         let log = Log::new(&mut ebpf);

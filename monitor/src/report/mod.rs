@@ -8,7 +8,7 @@ mod gather;
 mod html;
 mod input;
 mod processes;
-mod record;
+pub mod record;
 mod runs;
 mod strings;
 mod tally;

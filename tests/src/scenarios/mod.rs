@@ -42,6 +42,7 @@ mod sockets;
 mod stalled;
 mod takeover;
 mod uring;
+mod view;
 mod ways;
 
 use std::collections::BTreeMap;
@@ -100,6 +101,7 @@ pub fn all() -> Vec<Trial> {
         quiet::all(),
         soak::all(),
         served::all(),
+        view::all(),
     ]
     .into_iter()
     .flatten()

@@ -20,11 +20,13 @@ const NODE_PROGRAMS: [&str; 7] =
 const DIRECTORIES: [&str; 9] =
     ["/dev", "/etc/kubernetes/manifests", "/newroot", "/proc", "/root", "/run", "/sys", "/tmp", "/var/lib"];
 
-const ETC: [(&str, &str); 6] = [
+const ETC: [(&str, &str); 7] = [
     ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     ("/etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     ("/etc/hosts", "127.0.0.1 localhost guest\n::1 localhost\n"),
     ("/etc/hostname", "guest\n"),
+    // Containers with the network of the node get it.
+    ("/etc/resolv.conf", ""),
     ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
     ("/etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
 ];
