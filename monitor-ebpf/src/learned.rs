@@ -1,19 +1,12 @@
 //! Objects that came into a watched tree a moment ago. The daemon knows them after its next look; a second name or a handle could be
 //! used before.
 
+use monitor_abi::watch::Learned;
+
 use crate::maps::LEARNED;
 use crate::matching::{self, Match, generation};
 use crate::news;
 use crate::reader::{Kernel, Reader};
-
-/// What the map knows of an object.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Learned {
-    target: u32,
-    /// File systems give the number of a file that is gone to the next one, with another generation.
-    generation: u32,
-}
 
 #[inline(always)]
 pub fn learn<R: Reader>(inode: Kernel, target: u32) {

@@ -7,13 +7,12 @@ use monitor_abi::doer::{DOERS_MAX, Doing};
 use monitor_abi::probe::{Gate, News, Own, Probe};
 use monitor_abi::repeat::{REPEATS_MAX, Repeat, RepeatKey};
 use monitor_abi::watch::{
-    ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, MOVED_MAX, NAMES_MAX, NameKey,
+    ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, Learned, MOVED_MAX, NAMES_MAX, NameKey,
     OBJECTS_MAX, ObjectKey, PORTS_MAX, Watch,
 };
 
 use crate::capture::scratch::{Record, Scratch};
 use crate::hooks::Hook;
-use crate::learned::Learned;
 
 /// The first thing every hook looks at.
 #[map]

@@ -96,6 +96,15 @@ pub const fn device_bit(dev: u32) -> u64 {
     1 << (dev.wrapping_mul(0x9e37_79b9) >> 26)
 }
 
+/// An object that came into a watched tree a moment ago.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Learned {
+    pub target: u32,
+    /// File systems give the number of a file that is gone to the next one, with another generation.
+    pub generation: u32,
+}
+
 /// How many objects, names, ports, ancestors and learned objects fit.
 pub const OBJECTS_MAX: u32 = 4096;
 pub const NAMES_MAX: u32 = 512;
@@ -108,6 +117,7 @@ pub const EXECUTABLES_MAX: u32 = 1024;
 
 const _: () = assert!(size_of::<ObjectKey>() == 16);
 const _: () = assert!(size_of::<Watch>() == 8);
+const _: () = assert!(size_of::<Learned>() == 8);
 const _: () = assert!(size_of::<NameKey>() == 80);
 const _: () = assert!(size_of::<FlowKey>() == 36);
 
@@ -117,6 +127,8 @@ mod user {
     unsafe impl aya::Pod for super::ObjectKey {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::Watch {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for super::Learned {}
     // SAFETY: as above.
     unsafe impl aya::Pod for super::NameKey {}
 }

@@ -148,6 +148,12 @@ impl ExeTable {
         there.is_some_and(fits) || entry.former.iter().any(fits)
     }
 
+    /// Whether it is that file by its object, whatever path it has now: a process keeps it, and the path can be changed back.
+    pub(super) fn is_object(&self, path: &Path, exe: &Executable) -> bool {
+        let (Some(key), Some(entry)) = (exe.key, self.files.get(path)) else { return false };
+        entry.former.iter().chain(&entry.last).any(|file| file.keys.contains(&key))
+    }
+
     /// Whether it is called what the rule names, whatever file it is.
     pub(super) fn is_called(&self, path: &Path, exe: &Executable) -> bool {
         let found = self.files.get(path).and_then(|entry| entry.last.as_ref());

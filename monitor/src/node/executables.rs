@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, OFlags, fstat, major, minor};
+use rustix::fs::{FileType, OFlags, fstat};
 
 use super::root::canonical;
 use super::{FileId, Lives, Mounts, Root};
-use crate::access::{Executable, ObjectKey};
+use crate::access::Executable;
 use crate::decide::{Change, ExeTable, NodeFile};
 use crate::kernel::{Kernel, LoadError};
 
@@ -63,7 +63,7 @@ fn found(root: &Root, path: &Path) -> Option<(NodeFile, OwnedFd)> {
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return None;
     }
-    let key = ObjectKey::new(major(stat.st_dev) << 20 | minor(stat.st_dev), stat.st_ino);
+    let key = FileId::from(&stat).key();
     let file = NodeFile {
         path: canonical(&found).ok()?,
         keys: vec![key],

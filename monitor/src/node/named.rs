@@ -4,16 +4,23 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags, Stat, fstat};
+use rustix::fs::{FileType, OFlags, Stat, fstat, major, minor};
 
 use super::{Namespaces, Root};
-use crate::access::Actor;
+use crate::access::{Actor, ObjectKey};
 
 /// A file as stat(2) shows it, good for comparing two paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
     pub dev: u64,
     pub ino: u64,
+}
+
+impl FileId {
+    /// As the kernel holds it, where it holds what it shows.
+    pub fn key(self) -> ObjectKey {
+        ObjectKey::new(major(self.dev) << 20 | minor(self.dev), self.ino)
+    }
 }
 
 impl From<&Stat> for FileId {

@@ -13,6 +13,7 @@ use crate::event::Facts;
 use crate::identity::Whose;
 use crate::model::Class;
 use crate::snapshot::{self, Wanted};
+use crate::target::Target;
 use crate::verdict::{Reason, Verdict};
 
 /// Least time between two looks at the allowed executables that an unexpected actor can cause.
@@ -83,36 +84,59 @@ impl Handler {
 
     /// What is to be said about an access; `None` if it is not one of a door.
     pub(super) fn judge(&mut self, id: TargetId, decoded: &Decoded) -> Option<(Class, Facts, Verdict)> {
-        let access = &decoded.access;
-        let mut origin = None;
-        if let Object::InetSocket(inet) = &access.object {
+        if let Object::InetSocket(inet) = &decoded.access.object {
             // Either end may be the node's since a moment ago.
             self.addresses.check(&[inet.src_ip, inet.dst_ip]);
-            origin = inet.inbound.then(|| self.origin(inet));
+        }
+        if self.keeper.is_another(decoded, &self.kernel) {
+            if let Some(key) = self.repeats.dismiss(&decoded.access) {
+                self.kernel.forget(&key);
+            }
+            return None;
         }
         let Some(target) = self.keeper.target(id) else {
             tracing::error!(target = id.0, "a record names an unknown target");
             self.health.undecodable += 1;
             return None;
         };
+        if self.keeper.has(id) {
+            return self.judge_at(id, decoded, None);
+        }
+        // The kernel may still tell of what was watched before a reload.
+        let place = self.facts(id, target, decoded).path;
+        let heirs = self.keeper.heirs(target, &place, decoded);
+        heirs.into_iter().find_map(|heir| self.judge_at(heir, decoded, Some(&place)))
+    }
+
+    fn facts(&self, id: TargetId, target: &Target, decoded: &Decoded) -> Facts {
+        enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, self.addresses.known())
+    }
+
+    /// The same for a target of the policy. `place` is where it was, if it was found by another target.
+    fn judge_at(
+        &mut self,
+        id: TargetId,
+        decoded: &Decoded,
+        place: Option<&[u8]>,
+    ) -> Option<(Class, Facts, Verdict)> {
+        let access = &decoded.access;
+        let origin = match &access.object {
+            Object::InetSocket(inet) if inet.inbound => Some(self.origin(inet)),
+            _ => None,
+        };
+        let target = self.keeper.target(id)?;
         match origin {
             Some(Origin::Reported) => return None,
             // Without a rule that says who is expected, nobody from elsewhere can be unexpected.
             Some(Origin::Elsewhere) if !self.keeper.expects_clients(target.class) => return None,
             _ => {}
         }
-        if self.keeper.is_another(decoded, self.context.namespaces) {
-            return None;
-        }
         if !is_door(target, decoded, self.context.namespaces, self.addresses.known()) {
             return None;
         }
-        let mut facts =
-            enrich::facts(decoded, target, id, &self.keeper, self.context.namespaces, self.addresses.known());
-        // The kernel may still tell of what was watched before a reload.
-        if !self.keeper.has(id) {
-            let heirs = self.keeper.heirs(target, &facts.path);
-            return heirs.into_iter().find_map(|heir| self.judge(heir, decoded));
+        let mut facts = self.facts(id, target, decoded);
+        if let Some(place) = place {
+            place.clone_into(&mut facts.path);
         }
         if !is_at(target, decoded, &facts.path) {
             return None;

@@ -63,7 +63,8 @@ impl Handler {
         let mut taken =
             SnapshotTaken { processes, unreadable, left_out, coverage_gaps, ..SnapshotTaken::default() };
         for Holder { decoded, count } in holders {
-            if self.since.was_seen(&decoded.access) {
+            // What another policy has instead is looked for once more.
+            if self.since.was_seen(&decoded.access) || !self.keeper.has(decoded.access.target) {
                 continue;
             }
             let Some((class, facts, verdict)) = self.judge(decoded.access.target, &decoded) else {

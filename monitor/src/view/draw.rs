@@ -24,7 +24,7 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model) {
     let body = Rect { y: area.y + 1, height: area.height.saturating_sub(2), ..area };
     head(buffer, Rect { height: area.height.min(1), ..area }, model);
     match (model.shown, model.marked()) {
-        (Shown::Detail(from), Some(entry)) => detail(buffer, body, entry, from),
+        (Shown::Detail(from), Some(entry)) => model.bottom.set(detail(buffer, body, entry, from)),
         _ => {
             let doors = Rect { width: DOORS.min(area.width), ..body };
             let list = Rect { x: area.x + doors.width, width: area.width - doors.width, ..body };
@@ -47,13 +47,8 @@ fn put(buffer: &mut Buffer, area: Rect, row: u16, column: u16, text: &str, style
 
 fn head(buffer: &mut Buffer, area: Rect, model: &Model) {
     buffer.set_style(area, REVERSED);
-    let of = if model.node.is_empty() {
-        "waiting for the first event".to_owned()
-    } else {
-        format!("{} ({})", model.node, model.backend)
-    };
     let count = model.count(Door::All).unwrap_or_default();
-    let mut text = format!(" bypassd  {of}  {count} violations");
+    let mut text = format!(" bypassd  {count} violations");
     for (number, what) in
         [(model.lost, "lost"), (model.wrong, "lines are no events"), (model.forgotten(), "forgotten")]
     {
@@ -66,6 +61,12 @@ fn head(buffer: &mut Buffer, area: Rect, model: &Model) {
     }
     if let Some(why) = &model.ended {
         text += &format!("  {why}");
+    }
+    // The last, because it can be long.
+    if model.node.is_empty() {
+        text += "  waiting for the first event";
+    } else {
+        text += &format!("  {} ({})", model.node, model.backend);
     }
     put(buffer, area, 0, 0, &text, REVERSED);
 }
@@ -139,15 +140,18 @@ fn colour(severity: Severity) -> Style {
     }
 }
 
-fn detail(buffer: &mut Buffer, area: Rect, entry: &Entry, from: usize) {
+/// Returns how far down it can be read.
+fn detail(buffer: &mut Buffer, area: Rect, entry: &Entry, from: usize) -> usize {
     let width = usize::from(area.width.saturating_sub(NAMES)).max(1);
     let lines: Vec<Fact> = facts(entry).into_iter().flat_map(|fact| folded(fact, width)).collect();
     // The end stays in sight.
-    let from = from.min(lines.len().saturating_sub(usize::from(area.height)));
+    let bottom = lines.len().saturating_sub(usize::from(area.height));
+    let from = from.min(bottom);
     for (row, (name, text)) in (0..area.height).zip(lines.into_iter().skip(from)) {
         put(buffer, area, row, 1, name, DIM);
         put(buffer, area, row, NAMES + 1, &text, Style::new());
     }
+    bottom
 }
 
 /// A long line as several.

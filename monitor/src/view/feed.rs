@@ -33,22 +33,26 @@ pub fn feed(source: Box<dyn BufRead + Send>) -> Receiver<Line> {
 
 fn read(mut source: Box<dyn BufRead + Send>, sender: &Sender<Line>) {
     let mut line = Vec::new();
-    loop {
+    let end = loop {
         line.clear();
         let told = match next(&mut *source, &mut line) {
-            Ok(0) => Line::End,
+            Ok(0) => break Line::End,
             Ok(_) if line.trim_ascii().is_empty() => continue,
             Ok(_) => match parsed(&line) {
                 Ok(record) => Line::Event(Box::new(record)),
                 Err(wrong) => Line::Wrong(wrong.to_string()),
             },
-            Err(error) => Line::Wrong(format!("cannot be read any further: {error}")),
+            Err(error) => {
+                let _unheard = sender.blocking_send(Line::Wrong(format!("cannot be read: {error}")));
+                break Line::End;
+            }
         };
-        let is_last = matches!(told, Line::End);
-        if sender.blocking_send(told).is_err() || is_last {
+        if sender.blocking_send(told).is_err() {
             return;
         }
-    }
+    };
+    // Nobody may want to know any more.
+    let _unheard = sender.blocking_send(end);
 }
 
 fn parsed(line: &[u8]) -> Result<Record, Wrong> {

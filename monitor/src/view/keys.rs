@@ -42,8 +42,9 @@ pub fn key(model: &mut Model, key: KeyEvent) -> Done {
         (KeyCode::BackTab | KeyCode::Left | KeyCode::Char('h'), Shown::List) => model.turn(false),
         (code, Shown::List) => model.step(rows(code)),
         (code, Shown::Detail(from)) => {
-            let from = i64::try_from(from).unwrap_or(0).saturating_add(rows(code));
-            model.shown = Shown::Detail(usize::try_from(from.clamp(0, i64::from(u16::MAX))).unwrap_or(0));
+            let from = i64::try_from(from).unwrap_or(0).saturating_add(rows(code)).max(0);
+            let from = usize::try_from(from).unwrap_or(usize::MAX);
+            model.shown = Shown::Detail(from.min(model.bottom.get()));
         }
     }
     Done::No

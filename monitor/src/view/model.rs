@@ -1,5 +1,6 @@
 //! The events that are kept, and which of them are shown.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 
 use jiff::tz::TimeZone;
@@ -10,6 +11,9 @@ use crate::report::record::{Kind, Record};
 
 /// Older ones are forgotten, and counted.
 const KEPT: usize = 4000;
+
+/// While the user reads, so many more are kept, and then newer ones are forgotten.
+const MORE: usize = 4000;
 
 #[derive(Debug)]
 pub struct Entry {
@@ -75,8 +79,14 @@ pub struct Model {
     /// The event that is marked; the newest if none is.
     marked: Option<u64>,
     pub shown: Shown,
+    /// How far down an event can be read, which is known when it was drawn.
+    pub bottom: Cell<usize>,
+    /// Events that came while there was no room.
+    missed: u64,
     /// Lines that were no events.
     pub wrong: u64,
+    /// The last reason for that.
+    pub why_wrong: String,
     /// What the daemon said it lost.
     pub lost: u64,
     /// No more come, for this reason.
@@ -98,7 +108,10 @@ impl Model {
             paused: None,
             marked: None,
             shown: Shown::List,
+            bottom: Cell::new(0),
+            missed: 0,
             wrong: 0,
+            why_wrong: String::new(),
             lost: 0,
             ended: None,
             node: String::new(),
@@ -111,21 +124,26 @@ impl Model {
         if let (Some(class), true) = (row.class, row.is_violation) {
             let slot = Class::ALL.iter().position(|other| *other == class);
             if let Some(count) = slot.and_then(|slot| self.violations.get_mut(slot)) {
-                *count += record.count.unwrap_or(1);
+                *count = count.saturating_add(record.count.unwrap_or(1));
             }
         }
         if let (Kind::Health, Some(health)) = (record.kind, &record.health) {
-            self.lost += health.lost.values().sum::<u64>();
+            self.lost = health.lost.values().fold(self.lost, |lost, more| lost.saturating_add(*more));
         }
         if self.node.is_empty() {
             self.node = crate::event::text::escaped(&record.node.name);
             self.backend = record.agent.backend.clone().unwrap_or_default();
         }
-        if self.entries.len() == KEPT {
+        let is_read = self.is_paused() || matches!(self.shown, Shown::Detail(_));
+        if is_read && self.entries.len() >= KEPT + MORE {
+            self.missed += 1;
+            return;
+        }
+        self.entries.push_back(Entry { record, row });
+        while !is_read && self.entries.len() > KEPT {
             self.entries.pop_front();
             self.first += 1;
         }
-        self.entries.push_back(Entry { record, row });
     }
 
     fn end(&self) -> u64 {
@@ -134,13 +152,13 @@ impl Model {
 
     /// Events that were forgotten.
     pub const fn forgotten(&self) -> u64 {
-        self.first
+        self.first + self.missed
     }
 
     /// The violations of a class.
     pub fn count(&self, door: Door) -> Option<u64> {
         match door {
-            Door::All => Some(self.violations.iter().sum()),
+            Door::All => Some(self.violations.iter().fold(0, |sum, count| sum.saturating_add(*count))),
             Door::Of(class) => {
                 let slot = Class::ALL.iter().position(|other| *other == class)?;
                 self.violations.get(slot).copied()
@@ -168,7 +186,7 @@ impl Model {
 
     /// Events that came since it was paused.
     pub fn waiting(&self) -> u64 {
-        self.paused.map_or(0, |since| self.end().saturating_sub(since))
+        self.paused.map_or(0, |since| (self.end() + self.missed).saturating_sub(since))
     }
 
     pub fn pause(&mut self) {

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use crate::event::text::{escaped, harmless};
 use crate::model::{Class, Severity};
 use crate::report::record::{Kind, Process, Record, Target};
+use crate::verdict::Outcome;
 
 #[derive(Debug)]
 pub struct Row {
@@ -39,7 +40,8 @@ impl Row {
             time,
             severity: record.severity,
             class: target.map(|target| target.class),
-            is_violation: matches!(record.kind, Kind::Alert | Kind::Snapshot) && record.follows.is_none(),
+            is_violation: record.verdict.as_ref().is_some_and(|verdict| verdict.result == Outcome::Violation)
+                && record.follows.is_none(),
             action,
             who,
             what,

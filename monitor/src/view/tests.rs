@@ -63,7 +63,7 @@ fn eighty_columns_show_doors_and_events() {
     let text = screen(&model(3), 80, 24);
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 24);
-    assert_eq!(lines[0], " bypassd  node1 (fentry)  3 violations");
+    assert_eq!(lines[0], " bypassd  3 violations  node1 (fentry)");
     assert!(lines[1].starts_with(" all                     3"), "{text}");
     assert!(lines[4].starts_with(" credential              2"), "{text}");
     assert!(lines[3].ends_with("10:00:02 high     open cat[7] …c/kubernetes/pki/2.key"), "{text}");
@@ -121,6 +121,7 @@ fn an_event_is_shown_with_those_who_started_it() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+    screen(&model, 80, 8);
     press(&mut model, &[KeyCode::PageDown, KeyCode::PageDown]);
     assert!(!screen(&model, 80, 8).contains("what "));
     assert_eq!(press(&mut model, &[KeyCode::Char('q')]), Done::No);
@@ -143,7 +144,7 @@ fn what_attackers_write_moves_nothing() {
 fn the_oldest_are_forgotten_and_counted() {
     let mut model = model(4100);
     assert_eq!(model.forgotten(), 100);
-    assert!(screen(&model, 80, 24).starts_with(" bypassd  node1 (fentry)  4100 violations  100 forgotten"));
+    assert!(screen(&model, 80, 24).starts_with(" bypassd  4100 violations  100 forgotten  node1 (fentry)"));
     press(&mut model, &[KeyCode::Home]);
     assert!(screen(&model, 120, 24).contains("pki/100.key"));
     press(&mut model, &[KeyCode::End]);
@@ -185,4 +186,40 @@ proptest! {
         }
         screen(&model, width, height);
     }
+}
+
+#[test]
+fn a_flood_does_not_take_away_what_is_read() {
+    let mut model = model(10);
+    press(&mut model, &[KeyCode::Home, KeyCode::Enter]);
+    for number in 0..9000 {
+        model.add(record(&event(number, "credential", "/flood")));
+    }
+    assert!(screen(&model, 80, 24).contains("pki/0.key"));
+    assert_eq!(model.forgotten(), 1010);
+    press(&mut model, &[KeyCode::Esc]);
+    model.add(record(&event(1, "credential", "/last")));
+    assert_eq!(model.forgotten(), 1010 + 4001);
+    assert!(screen(&model, 80, 24).starts_with(" bypassd  9011 violations  5011 forgotten"));
+}
+
+#[test]
+fn the_end_of_an_event_is_one_key_from_the_line_above() {
+    let mut model = model(2);
+    press(&mut model, &[KeyCode::Enter]);
+    screen(&model, 80, 8);
+    press(&mut model, &[KeyCode::End, KeyCode::Up]);
+    let above = screen(&model, 80, 8);
+    press(&mut model, &[KeyCode::Down]);
+    assert_ne!(screen(&model, 80, 8), above);
+}
+
+#[test]
+fn what_is_expected_is_no_violation() {
+    let mut model = Model::new(TimeZone::UTC);
+    let mut expected = event(1, "credential", "/a");
+    expected["kind"] = json!("snapshot");
+    expected["verdict"]["result"] = json!("allowed");
+    model.add(record(&expected));
+    assert!(screen(&model, 80, 24).starts_with(" bypassd  0 violations"));
 }

@@ -18,7 +18,7 @@ use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
 use crate::decode::Decoded;
 use crate::event::Facts;
 use crate::kernel::{Kernel, LoadError, TableError};
-use crate::model::Class;
+use crate::model::{Action, Class};
 use crate::node::{self, Namespaces, Root};
 use crate::target::{Target, What};
 
@@ -157,8 +157,19 @@ impl Keeper {
     }
 
     /// The targets that are now about a place that one was about which the policy no longer has.
-    pub fn heirs(&self, former: &Target, path: &[u8]) -> Vec<TargetId> {
-        let heirs = self.targets.iter().filter(|(_, target)| target.succeeds(former, bytes(path)));
+    pub fn heirs(&self, former: &Target, path: &[u8], decoded: &Decoded) -> Vec<TargetId> {
+        let above = match &decoded.access.object {
+            Object::File(file) if decoded.ancestor => {
+                self.plan.mounts.on_node(file.key.dev, bytes(&file.path_inside))
+            }
+            Object::Mount(mount) if decoded.ancestor => Some(bytes(&mount.path_seen).to_owned()),
+            _ => None,
+        };
+        let succeeds = |target: &Target| match &above {
+            Some(above) => target.path().is_some_and(|path| path.starts_with(above)),
+            None => target.succeeds(former, bytes(path)),
+        };
+        let heirs = self.targets.iter().filter(|(_, target)| succeeds(target));
         heirs.map(|(id, _)| TargetId(id)).collect()
     }
 
@@ -241,15 +252,17 @@ impl Keeper {
     }
 
     /// Whether the kernel took a file for a watched one that it is not: it has the number of one that was just removed, and is outside of
-    /// all that is watched.
-    pub fn is_another(&self, decoded: &Decoded, node: Namespaces) -> bool {
-        let Decoded { access, generation, ancestor, across, .. } = decoded;
+    /// all that is watched. What was made by the access, found by a directory above it, or learned by the hooks, was not found by its number alone.
+    pub fn is_another(&self, decoded: &Decoded, kernel: &Kernel) -> bool {
+        let Decoded { access, below, generation, ancestor, across, .. } = decoded;
         let (Object::File(file), Some(generation)) = (&access.object, generation) else { return false };
-        let place = || self.plan.on_node(file, access.actor.mnt_ns == node.mnt);
-        !ancestor
-            && !across
+        let by_number = *below == 0 && !ancestor && !across && access.action != Action::Create;
+        let is_around = || self.around(bytes(&file.path_seen)).is_some();
+        by_number
             && self.plan.is_another(&self.root, file, *generation)
-            && place().is_some_and(|place| self.around(&place).is_none())
+            && !is_around()
+            && kernel.learned(file.key) != Some(*generation)
+            && self.plan.is_outside(&self.root, file)
     }
 
     /// The target an access belongs to, which is not always the one whose directory it was found in.

@@ -58,14 +58,21 @@ impl Plan {
         differs(*known, path) && there() != Some(path)
     }
 
-    /// Where the node has a file that was named. In another mount namespace a path says nothing of that.
-    pub(super) fn on_node(&self, file: &FileObject, sees_node: bool) -> Option<PathBuf> {
-        if file.path_seen.is_empty() {
-            let inside = bytes(&file.path_inside);
-            return (!file.path_inside.is_empty()).then(|| self.mounts.on_node(file.key.dev, inside))?;
-        }
-        let (dev, inside) = sees_node.then(|| self.mounts.locate(bytes(&file.path_seen)))??;
-        self.mounts.on_node(dev, &inside)
+    /// Whether the file with this key is on the node at the place by which it was named, and nothing above it is watched: what that place
+    /// is called can be chosen, and what is there cannot.
+    pub(super) fn is_outside(&self, root: &Root, file: &FileObject) -> bool {
+        let place = if file.path_seen.is_empty() {
+            self.mounts.on_node(file.key.dev, bytes(&file.path_inside))
+        } else {
+            Some(bytes(&file.path_seen).to_owned())
+        };
+        let Some(place) = place else { return false };
+        let is_watched = |dir: &Path| match node::file_id(root, dir) {
+            Some(id) => self.ids.contains_key(&id),
+            None => true,
+        };
+        node::file_id(root, &place).is_some_and(|id| id.key() == file.key)
+            && !place.ancestors().skip(1).any(is_watched)
     }
 }
 

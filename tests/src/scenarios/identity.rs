@@ -272,7 +272,7 @@ fn another_exe_file() -> Result<()> {
             &daemon.alert()?,
             &json!({
                 "action": "masquerade",
-                "severity": "critical",
+                "severity": "high",
                 "verdict": {"reason": "exe_mismatch"},
                 "target": {"class": "static_pod_manifest", "type": "process", "exe": scene.kubelet},
                 "process": {"exe": own},
@@ -280,6 +280,18 @@ fn another_exe_file() -> Result<()> {
         )?;
     }
     daemon.silent_until(|| act(["open", &manifest, "r"]), &json!({"process": {"exe": own}}))?;
+    // Nor does it help to call the file something else at that moment.
+    let line = format!(
+        "touch {1}; mount --bind {0} {1}; exec {2} as-mapped-file {1}",
+        kubelet,
+        scene.dir.path().join("other").display(),
+        own.display()
+    );
+    must(Path::new("unshare"), ["-Urm", "sh", "-ec", &line])?;
+    if at(daemon.started(), "/lifecycle/backend") != "syscall" {
+        let ours = json!({"action": "masquerade", "process": {"exe": own}});
+        expect(&daemon.alert()?, &ours)?;
+    }
     // Who runs the file is no impostor.
     must(Path::new("unshare"), ["-Ur", &kubelet, "as-mapped-file", &kubelet, "open", &manifest, "r"])?;
     daemon.silent_until(|| act(["open", &manifest, "w"]), &json!({"process": {"exe": own}}))?;

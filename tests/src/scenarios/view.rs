@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::trials;
 use crate::actor::{act, program as actor};
 use crate::daemon::{command, manifests, program};
-use crate::node::which;
+use crate::node::{wait_until, which};
 
 pub fn all() -> Vec<Trial> {
     trials(
@@ -21,7 +21,9 @@ pub fn all() -> Vec<Trial> {
         &[
             ("shows_what_happens", shows_what_happens),
             ("leaves_the_terminal_as_it_was", leaves_the_terminal_as_it_was),
+            ("ends_with_its_terminal", ends_with_its_terminal),
             ("events_of_another_node", events_of_another_node),
+            ("no_events", no_events),
             ("daemon_that_cannot_run", daemon_that_cannot_run),
             ("without_a_terminal", without_a_terminal),
         ],
@@ -74,10 +76,14 @@ impl Terminal {
 
     /// Waits until the screen has this, and returns it.
     fn shows(&self, what: &str) -> Result<String> {
+        self.until(what, |screen| screen.contains(what))
+    }
+
+    fn until(&self, what: &str, done: impl Fn(&str) -> bool) -> Result<String> {
         let deadline = Instant::now() + Duration::from_secs(120);
         loop {
             let screen = self.tmux(&["capture-pane", "-p"])?;
-            if screen.contains(what) {
+            if done(&screen) {
                 return Ok(screen);
             }
             ensure!(Instant::now() < deadline, "waited in vain for {what:?}, the screen has\n{screen}");
@@ -148,8 +154,9 @@ fn shows_what_happens() -> Result<()> {
     terminal.press(&["p"])?;
     terminal.shows("PAUSED, 0 more")?;
     act(["open", &manifest, "rw"])?;
-    let screen = terminal.shows("PAUSED, 1 more")?;
-    ensure!(!screen.contains("write actor["), "{screen}");
+    // One, or two with what it holds now.
+    let screen = terminal.until("more events", |screen| !screen.contains("PAUSED, 0 more"))?;
+    ensure!(screen.contains("PAUSED, ") && !screen.contains("write actor["), "{screen}");
     terminal.press(&["p"])?;
     terminal.shows("write actor[")?;
     terminal.press(&["q"])?;
@@ -169,6 +176,34 @@ fn leaves_the_terminal_as_it_was() -> Result<()> {
         ensure!(!screen.contains("-icanon") && !screen.contains("bypassd  "), "{signal:?}:\n{screen}");
         drop(scene.dir);
     }
+    Ok(())
+}
+
+/// As when a connection breaks.
+fn ends_with_its_terminal() -> Result<()> {
+    let scene = Scene::new()?;
+    let watcher = scene.terminal.watcher()?.as_raw_nonzero();
+    let children = fs::read_to_string(format!("/proc/{watcher}/task/{watcher}/children"))?;
+    let daemon = children.split_whitespace().next().context("it has no daemon")?;
+    scene.terminal.tmux(&["kill-server"])?;
+    for process in [&watcher.to_string(), daemon] {
+        wait_until("the end of both", || !Path::new("/proc").join(process).exists())?;
+    }
+    Ok(())
+}
+
+fn no_events() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("events");
+    fs::write(&file, "{\"class_uid\":1001}\n")?;
+    for (name, word) in [(dir.path(), "directory"), (&file, "ocsf")] {
+        let terminal = Terminal::new(&format!("{} watch {}", program()?.display(), name.display()))?;
+        let screen = terminal.shows("ended with 2")?.replace('\n', "");
+        ensure!(screen.contains("no line of it is an event") && screen.contains(word), "{screen}");
+    }
+    let terminal = Terminal::new(&format!("{} watch -", program()?.display()))?;
+    let screen = terminal.shows("ended with 2")?;
+    ensure!(screen.contains("pipe events into it"), "{screen}");
     Ok(())
 }
 

@@ -159,3 +159,28 @@ fn whoever_passes_himself_off_as_an_allowed_process_is_none() {
         assert_eq!(policy.control(&access).unwrap().1.reason, expected);
     }
 }
+
+/// The kernel's word is about the object, whose path can be changed and changed back.
+#[test]
+fn an_allowed_file_is_itself_at_any_path_and_for_every_rule_about_it() {
+    let own = of_process(|process| process.exe.push("/usr/bin/foo".into()));
+    let other = of_process(|_| {});
+    let ancestor = of_process(|process| {
+        process.ancestors = process.exe.clone();
+        process.exe = vec!["/usr/bin/crictl".into()];
+    });
+    let exe = Executable { key: Some(ObjectKey::new(1, 7)), path: "/tmp/k".into(), deleted: false };
+    let judged = |rules: &[Rule], ino| {
+        let mut access = access("/usr/bin/foo", ino, 0, Action::Masquerade);
+        access.object = Object::Process(crate::access::ProcessObject { pid: 1, start: 0, exe: exe.clone() });
+        let mut exes = table(rules);
+        let foo = NodeFile { keys: vec![ObjectKey::new(1, 9)], ..file("/usr/bin/foo").unwrap() };
+        exes.set(Path::new("/usr/bin/foo"), Some(foo));
+        let policy = Policy { rules, exes: &exes, node: NODE };
+        policy.control(&access).map(|(_, verdict)| verdict.is_violation())
+    };
+    assert_eq!(judged(std::slice::from_ref(&own), 9), Some(false));
+    assert_eq!(judged(std::slice::from_ref(&own), 8), Some(true));
+    assert_eq!(judged(&[own, other], 9), Some(true));
+    assert_eq!(judged(&[ancestor], 9), Some(true));
+}
