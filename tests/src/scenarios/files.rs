@@ -336,7 +336,9 @@ fn number_used_again_inside() -> Result<()> {
         last = next;
         anyhow::Ok(())
     });
+    let Scene { dir: _dir, daemon, .. } = scene;
+    let result = result.and_then(|()| daemon.finish().map(drop));
+    // Afterwards, because the end of such a mount is told, too.
     shell(&format!("umount {}", bound.display()))?;
-    result?;
-    scene.daemon.finish().map(drop)
+    result
 }

