@@ -215,10 +215,9 @@ pub const WAYS: &[Way] = &[
     all("tcp.uring", "io_uring"),
     all("tcp.uring_fast_open", "io_uring, MSG_FASTOPEN"),
     inside("tcp.handed_over", "a connection that another process hands over").untyped(),
-    inside("control.ptrace", "control of a process that a rule allows: ptrace, /proc/PID/mem").untyped(),
-    inside("control.exe_file", "a process passes itself off as one that a rule allows: PR_SET_MM_EXE_FILE")
-        .untyped(),
-    inside("control.exe_map", "the same by PR_SET_MM_MAP").untyped(),
+    inside("control.ptrace", "control of a process that a rule allows: ptrace, /proc/PID/mem"),
+    inside("control.exe_file", "a process passes itself off as one that a rule allows: PR_SET_MM_EXE_FILE"),
+    inside("control.exe_map", "the same by PR_SET_MM_MAP"),
     nobody("tcp.pod_loopback", "loopback of a pod, which is not the node's: no access"),
     nobody("unix.abstract", "an abstract socket with the name of the path: no access"),
 ];

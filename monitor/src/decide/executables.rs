@@ -128,6 +128,11 @@ impl ExeTable {
         self.all().flat_map(|file| file.keys.iter().copied())
     }
 
+    /// The path of the file with this object.
+    pub fn path_of(&self, key: ObjectKey) -> Option<&Path> {
+        self.all().find(|file| file.keys.contains(&key)).map(|file| file.path.as_path())
+    }
+
     /// The objects by what stat(2) shows of them.
     pub fn ids(&self) -> impl Iterator<Item = (FileId, ObjectKey)> {
         self.all().filter_map(|file| Some((file.id?, *file.keys.first()?)))

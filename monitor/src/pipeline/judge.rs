@@ -1,5 +1,6 @@
 //! Which door an access concerns, and whether it was expected.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 use super::doors::{is_at, is_door};
@@ -138,7 +139,9 @@ impl Handler {
         if let Some(place) = place {
             place.clone_into(&mut facts.path);
         }
-        if !is_at(target, decoded, &facts.path) {
+        if let Some(above) = self.keeper.removed_above(decoded) {
+            facts.path = above;
+        } else if !is_at(target, decoded, &facts.path) {
             return None;
         }
         let class = self.keeper.owner(id, decoded, &facts)?.class;
@@ -154,6 +157,14 @@ impl Handler {
     }
 
     fn control(&mut self, decoded: &Decoded) {
+        let mut named = decoded.clone();
+        // The kernel side told the path inside the file system only.
+        if let (Object::Process(process), true) = (&mut named.access.object, decoded.unnamed)
+            && let Some(path) = process.exe.key.and_then(|key| self.exes.path_of(key))
+        {
+            process.exe.path = path.as_os_str().as_bytes().to_vec();
+        }
+        let decoded = &named;
         if let Some((class, verdict)) = self.policy().control(&decoded.access) {
             let actor = &decoded.access.actor;
             let whose = self.identities.of(self.keeper.root(), actor, self.context.namespaces);

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -214,6 +215,19 @@ impl Keeper {
             Some(above) => above.targets.iter().copied().map(TargetId).collect(),
             None => vec![id],
         }
+    }
+
+    /// The directory above targets that an access removed before the daemon knew that it was there again: until then, it is the first
+    /// name that is missing. Of hooks only, because fanotify tells it once more.
+    pub fn removed_above(&self, decoded: &Decoded) -> Option<Vec<u8>> {
+        let (Action::Unlink, Object::File(file), Some(_), false) =
+            (decoded.access.action, &decoded.access.object, decoded.generation, decoded.ancestor)
+        else {
+            return None;
+        };
+        let place = self.plan.mounts.on_node(file.key.dev, bytes(&file.path_inside))?;
+        let is_above = self.plan.above.get(&file.key).is_some_and(|above| above.path == place);
+        is_above.then(|| place.into_os_string().into_vec())
     }
 
     /// The socket target that a path leads to, as an actor named it.
