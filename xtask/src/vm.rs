@@ -234,13 +234,26 @@ fn boot_with(
     let archive = paths::target()?.join("vm").join(format!("initramfs-{}.cpio", options.name));
     initramfs::write(&archive, &kernel, bypassd, programs, job)?;
     let log = log_path(&options.name)?;
-    boot::boot(&kernel.image, &archive, &log, options)?;
+    let boot = || -> Result<String> {
+        boot::boot(&kernel.image, &archive, &log, options)?;
+        let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
+        Ok(String::from_utf8_lossy(&console).replace('\r', ""))
+    };
+    let mut output = boot()?;
+    if is_stillborn(&output) {
+        eprintln!("{}: the kernel stopped before it ran anything, and is booted once more", options.name);
+        output = boot()?;
+    }
     fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
-    let console = fs::read(&log).with_context(|| format!("cannot read {}", log.display()))?;
-    let output = String::from_utf8_lossy(&console).replace('\r', "");
     let exit_code =
         output.lines().rev().find_map(|line| line.strip_prefix("guest-init: exit code ")?.parse().ok());
     Ok((exit_code, output))
+}
+
+/// Whether the kernel stopped before anything of ours ran: emulated, it sometimes meets its own breakpoint where it rewrites its code
+/// while it boots.
+fn is_stillborn(console: &str) -> bool {
+    console.contains("Kernel panic") && !console.contains("running ")
 }
 
 /// Runs the benchmarks in a guest and returns what they wrote.
@@ -267,4 +280,18 @@ pub fn bench(
 
 fn log_path(name: &str) -> Result<std::path::PathBuf> {
     Ok(paths::target()?.join("vm/log").join(format!("{name}.log")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_stillborn;
+
+    #[test]
+    fn only_a_kernel_that_ran_nothing_is_booted_again() {
+        let panic =
+            "[ 1.2] Oops: int3: 0000 [#1]\n[ 1.3] Kernel panic - not syncing: Fatal exception in interrupt";
+        assert!(is_stillborn(panic));
+        assert!(!is_stillborn(&format!("running 7 tests\n{panic}")));
+        assert!(!is_stillborn("guest-init: exit code 101"));
+    }
 }
