@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use libtest_mimic::Trial;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::containers::{ETCD, IMPOSTOR, Pod, Scene, process_of};
 use super::trials;
@@ -43,6 +44,7 @@ struct Node {
     kubelet: PathBuf,
     intruder: PathBuf,
     config: PathBuf,
+    _memory: TempDir,
 }
 
 impl Node {
@@ -50,13 +52,17 @@ impl Node {
         let scene = Scene::new()?;
         let at = |name| scene.path(name);
         // Called by a name that begins so, it does what its first argument says.
-        let (kubelet, config, data) = (at("busybox-kubelet"), at("kubelet/config.yaml"), at("etcd"));
+        let (kubelet, data) = (at("busybox-kubelet"), at("etcd"));
+        // Not on ext4, which gives the number of a replaced file to the next one: who opens that within some 20 ms and removes it at once is
+        // told as who opened the configuration.
+        let is_there = Path::new("/dev/shm").is_dir();
+        let memory = tempfile::tempdir_in(if is_there { "/dev/shm" } else { "/run" })?;
+        let config = memory.path().join("config.yaml");
         fs::copy(which("busybox")?, &kubelet)?;
-        fs::create_dir(at("kubelet"))?;
         fs::create_dir(&data)?;
         fs::write(&config, "kind: KubeletConfiguration\n")?;
         let intruder = copy_to(&at("intruder"))?;
-        Ok(Self { kubelet, config, intruder, port: free_port()?, data, scene })
+        Ok(Self { kubelet, config, intruder, port: free_port()?, data, scene, _memory: memory })
     }
 
     /// kubeadm's profile with the places that this node has, and whoever kubeadm does not know of.
@@ -144,11 +150,12 @@ impl Node {
                 "process": process_of(&IMPOSTOR),
             }),
         )?;
+        // Now, so that the daemon has looked before a container's files may get its number.
+        must(&self.kubelet, ["rm", &path.to_string_lossy()])?;
         must(&self.intruder, ["tcp", "127.0.0.1", &self.port.to_string()])?;
         let process = json!({"exe": self.intruder, "parent": {"pid": std::process::id()}, "container": null});
         let target = json!({"class": "datastore_api", "dst_port": self.port});
-        expect(&daemon.alert()?, &json!({"action": "connect", "target": target, "process": process}))?;
-        must(&self.kubelet, ["rm", &path.to_string_lossy()])
+        expect(&daemon.alert()?, &json!({"action": "connect", "target": target, "process": process}))
     }
 }
 
