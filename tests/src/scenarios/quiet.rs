@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use libtest_mimic::Trial;
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::containers::{ETCD, IMPOSTOR, Pod, Scene, process_of};
 use super::trials;
@@ -44,7 +43,6 @@ struct Node {
     kubelet: PathBuf,
     intruder: PathBuf,
     config: PathBuf,
-    _memory: TempDir,
 }
 
 impl Node {
@@ -53,16 +51,12 @@ impl Node {
         let at = |name| scene.path(name);
         // Called by a name that begins so, it does what its first argument says.
         let (kubelet, data) = (at("busybox-kubelet"), at("etcd"));
-        // Not on ext4, which gives the number of a replaced file to the next one: who opens that within some 20 ms and removes it at once is
-        // told as who opened the configuration.
-        let is_there = Path::new("/dev/shm").is_dir();
-        let memory = tempfile::tempdir_in(if is_there { "/dev/shm" } else { "/run" })?;
-        let config = memory.path().join("config.yaml");
+        let config = scene.memory().join("config.yaml");
         fs::copy(which("busybox")?, &kubelet)?;
         fs::create_dir(&data)?;
         fs::write(&config, "kind: KubeletConfiguration\n")?;
         let intruder = copy_to(&at("intruder"))?;
-        Ok(Self { kubelet, config, intruder, port: free_port()?, data, scene, _memory: memory })
+        Ok(Self { kubelet, config, intruder, port: free_port()?, data, scene })
     }
 
     /// kubeadm's profile with the places that this node has, and whoever kubeadm does not know of.
