@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use libtest_mimic::Trial;
@@ -194,18 +194,22 @@ fn while_used() -> Result<()> {
     let mut daemon =
         Daemon::start_with(None, &["--config", &file.to_string_lossy(), "--alerts-per-minute", "1000000"])?;
     let pid = Pid::from_raw(daemon.pid().cast_signed()).context("no process")?;
-    let done = AtomicBool::new(false);
+    let (done, used) = (AtomicBool::new(false), AtomicU64::new(0));
     let uses = |program: &Path| {
         let mut uses = 0_u64;
         while !done.load(Ordering::Relaxed) {
             must(program, ["open", &manifest.to_string_lossy(), "r"])?;
             uses += 1;
+            used.fetch_add(1, Ordering::Relaxed);
         }
         anyhow::Ok(uses)
     };
     let (allowed, intrusions) = std::thread::scope(|scope| {
         let (allowed, refused) = (scope.spawn(|| uses(&kubelet)), scope.spawn(|| uses(&intruder)));
-        let reloads = (1..=RELOADS).try_for_each(|round| {
+        // A slow machine reloads faster than it starts programs.
+        let mut rounds =
+            (1..).take_while(|round| *round <= RELOADS || used.load(Ordering::Relaxed) < 3 * RELOADS as u64);
+        let reloads = rounds.try_for_each(|round: usize| {
             let from = daemon.seen().len();
             let new = at_dir("new");
             fs::write(&new, &policies[round % 2])?;
@@ -225,6 +229,6 @@ fn while_used() -> Result<()> {
     let wrong = alerts.iter().find(|alert| at(alert, "/process/exe") != &json!(intruder));
     ensure!(wrong.is_none(), "one of {allowed}: {wrong:#?}");
     ensure!(alerts.len() as u64 == intrusions, "{} of {intrusions}", alerts.len());
-    ensure!(allowed > 0 && intrusions > 0, "nothing was used");
+    ensure!(allowed.min(intrusions) > RELOADS as u64 / 2, "only {allowed} and {intrusions}");
     Ok(())
 }
