@@ -207,8 +207,8 @@ fn while_used() -> Result<()> {
     let (allowed, intrusions) = std::thread::scope(|scope| {
         let (allowed, refused) = (scope.spawn(|| uses(&kubelet)), scope.spawn(|| uses(&intruder)));
         // A slow machine reloads faster than it starts programs.
-        let mut rounds =
-            (1..).take_while(|round| *round <= RELOADS || used.load(Ordering::Relaxed) < 3 * RELOADS as u64);
+        let mut rounds = (1..20 * RELOADS)
+            .take_while(|round| *round <= RELOADS || used.load(Ordering::Relaxed) < 3 * RELOADS as u64);
         let reloads = rounds.try_for_each(|round: usize| {
             let from = daemon.seen().len();
             let new = at_dir("new");
