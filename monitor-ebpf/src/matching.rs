@@ -6,7 +6,7 @@ use core::ptr;
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use monitor_abi::fields::Field;
 use monitor_abi::probe::Gate;
-use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR};
+use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_STALE};
 use monitor_abi::watch::{
     NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch, device_bit,
     filter_slot,
@@ -92,6 +92,11 @@ impl Match {
     pub fn with(self, flags: u32) -> Self {
         Self::new(self.target(), self.below(), self.flags() | flags)
     }
+
+    #[inline(always)]
+    pub fn is_stale(&self) -> bool {
+        self.flags() & HEAD_STALE != 0
+    }
 }
 
 #[inline(always)]
@@ -112,15 +117,22 @@ fn look_through(gate: &Gate, key: &ObjectKey) -> Option<Watch> {
 /// The target of a file: by its inode, which no second name, mount or handle changes; else by the directories above it.
 #[inline(always)]
 pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
-    known(&key::<R>(inode)).or_else(|| above::<R>(dentry))
+    let known = known::<R>(inode, &key::<R>(inode), WATCH_SELF | WATCH_TREE);
+    if is_sure(known) { known } else { above::<R>(dentry).or(known) }
 }
 
-/// The target of an object that is watched itself.
+/// The target of an object that is watched itself. `HEAD_STALE` says that it only has the number of one.
 #[inline(always)]
-pub fn known(key: &ObjectKey) -> Option<Match> {
+pub fn known<R: Reader>(inode: Kernel, key: &ObjectKey, flags: u32) -> Option<Match> {
     let watch = lookup(key)?;
-    let wanted = watch.flags & (WATCH_SELF | WATCH_TREE) != 0;
-    wanted.then_some(Match::new(watch.target, 0, 0))
+    let stale = if watch.generation == generation::<R>(inode) { 0 } else { HEAD_STALE };
+    (watch.flags & flags != 0).then_some(Match::new(watch.target, 0, stale))
+}
+
+/// Whether nothing else has to be looked for: what is found by a number alone counts if nothing else is found.
+#[inline(always)]
+pub fn is_sure(found: Option<Match>) -> bool {
+    found.is_some_and(|found| !found.is_stale())
 }
 
 /// The target of a directory entry by the directories above it, whether or not anything is there.
@@ -175,12 +187,11 @@ pub fn below<R: Reader>(inode: Kernel) -> Option<Match> {
 /// The target of a socket in the file system: by inode, else by its name or its directory, so that a socket made anew is still watched.
 #[inline(always)]
 pub fn socket<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
-    if let Some(watch) = lookup(&key::<R>(inode))
-        && watch.flags & WATCH_SELF != 0
-    {
-        return Some(Match::new(watch.target, 0, 0));
+    let known = known::<R>(inode, &key::<R>(inode), WATCH_SELF);
+    if is_sure(known) {
+        return known;
     }
-    in_directory::<R>(dentry, R::pointer(dentry, Field::DentryParent), WATCH_TREE, 0)
+    in_directory::<R>(dentry, R::pointer(dentry, Field::DentryParent), WATCH_TREE, 0).or(known)
 }
 
 /// The target of `child` through its parent directory: a watched name, else a watched tree (with `WATCH_TREE` in `flags`). The

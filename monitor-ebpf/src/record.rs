@@ -105,6 +105,10 @@ pub const HEAD_NO_ACTOR: u32 = 1 << 4;
 /// file system.
 pub const HEAD_NUMBERS: u32 = 1 << 5;
 
+/// The object has the number of a watched one and another generation: it got the number after that one was gone, unless somebody
+/// changed the generation (`EXT4_IOC_SETVERSION`).
+pub const HEAD_STALE: u32 = 1 << 6;
+
 /// A file that was opened.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,9 +121,6 @@ pub struct FileObject {
     pub created: u32,
     /// `inode->i_mode`.
     pub mode: u32,
-    /// `inode->i_generation`: a file system gives the number of a file that is gone to another one.
-    pub generation: u32,
-    pub pad: u32,
 }
 
 /// A file or a directory entry that was changed without being opened.
@@ -135,9 +136,6 @@ pub struct ChangeObject {
     pub mode: u32,
     /// See the `PLACE_*` constants.
     pub place: u32,
-    /// `inode->i_generation`; zero for what does not exist yet.
-    pub generation: u32,
-    pub pad: u32,
 }
 
 pub const CHANGE_CREATE: u32 = 1;
@@ -277,8 +275,8 @@ pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX + AR
 
 const _: () = assert!(size_of::<Actor>() == 104);
 const _: () = assert!(size_of::<Head>() == 136);
-const _: () = assert!(size_of::<FileObject>() == 32);
-const _: () = assert!(size_of::<ChangeObject>() == 32);
+const _: () = assert!(size_of::<FileObject>() == 24);
+const _: () = assert!(size_of::<ChangeObject>() == 24);
 const _: () = assert!(size_of::<MountObject>() == 32);
 const _: () = assert!(size_of::<UnixObject>() == 24);
 const _: () = assert!(size_of::<InetObject>() == 56);

@@ -24,6 +24,8 @@ pub struct Watch {
     /// Which target a use of the object belongs to.
     pub target: u32,
     pub flags: u32,
+    /// `inode->i_generation`: file systems give the number of a file that is gone to the next one, with another generation.
+    pub generation: u32,
 }
 
 /// A use of the object itself is an access.
@@ -101,7 +103,7 @@ pub const fn device_bit(dev: u32) -> u64 {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Learned {
     pub target: u32,
-    /// File systems give the number of a file that is gone to the next one, with another generation.
+    /// As that of a watch.
     pub generation: u32,
 }
 
@@ -116,7 +118,7 @@ pub const FLOWS_MAX: u32 = 4096;
 pub const EXECUTABLES_MAX: u32 = 1024;
 
 const _: () = assert!(size_of::<ObjectKey>() == 16);
-const _: () = assert!(size_of::<Watch>() == 8);
+const _: () = assert!(size_of::<Watch>() == 12);
 const _: () = assert!(size_of::<Learned>() == 8);
 const _: () = assert!(size_of::<NameKey>() == 80);
 const _: () = assert!(size_of::<FlowKey>() == 36);

@@ -145,7 +145,7 @@ fn moved<R: Reader>(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
         moves::note(old, matched.target());
         moves::note(new, matched.target());
     }
-    if kind == CHANGE_LINK {
+    if kind == CHANGE_LINK && !matched.is_stale() {
         learned::learn::<R>(inode, matched.target());
     }
     let change = Change { kind, mode: 0, place: PLACE_OLD, dentry: old, other: new, inode };
@@ -189,7 +189,5 @@ fn report<R: Reader>(hook: Hook, matched: Match, change: &Change) {
         object.kind = change.kind;
         object.mode = u32::from(mode);
         object.place = change.place;
-        object.generation = matching::generation::<R>(change.inode);
-        object.pad = 0;
     });
 }

@@ -4,6 +4,7 @@ use monitor_abi::fields::Field;
 use monitor_abi::probe::PROBE_FILE;
 use monitor_abi::record::{FileObject, TAG_FILE};
 use monitor_abi::repeat;
+use monitor_abi::watch::{WATCH_SELF, WATCH_TREE};
 
 use super::Hook;
 use super::attach::{Arguments, function};
@@ -45,12 +46,15 @@ pub fn target<R: Reader>(file: Kernel) -> Option<Match> {
     }
     // A file that was just made is no known one: file systems give it the number of one that was just removed.
     let is_old = |_: &Match| !is_new::<R>(file);
-    matching::known(&key)
-        .filter(is_old)
-        .or_else(|| matching::above_open::<R>(dentry, inode, key.dev))
+    let known = matching::known::<R>(inode, &key, WATCH_SELF | WATCH_TREE).filter(is_old);
+    if matching::is_sure(known) {
+        return known;
+    }
+    matching::above_open::<R>(dentry, inode, key.dev)
         .or_else(|| learned::find::<R>(inode).filter(is_old))
         .or_else(|| crossing::find(file, dentry))
         .or_else(|| moves::find(dentry))
+        .or(known)
 }
 
 #[inline(always)]
@@ -107,7 +111,5 @@ fn describe<R: Reader>(file: Kernel, matched: Match, hook: u32) {
         object.open_flags = flags;
         object.created = u32::from(is_new);
         object.mode = u32::from(R::read::<u16>(inode, Field::InodeMode));
-        object.generation = matching::generation::<R>(inode);
-        object.pad = 0;
     });
 }

@@ -5,15 +5,14 @@ mod change;
 mod sections;
 mod socket;
 
-use std::mem::offset_of;
 use std::net::IpAddr;
 
 use bytes::Buf;
 use monitor_abi::record::{
-    self, ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
+    ACTOR_ARGS_TRUNCATED, ACTOR_ARGS_UNREADABLE, ACTOR_EXE_DELETED, ACTOR_HAS_AUDIT, ACTOR_HAS_CGROUP,
     ACTOR_NO_MM, ACTOR_TRACED, HEAD_ACROSS, HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_NUMBERS, HEAD_RECEIVED,
-    HEAD_TRUNCATED, Head, OBJECT_MAX, PROCESS_CONTROLLED, PROCESS_MASQUERADES, TAG_CHANGE, TAG_DOER,
-    TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
+    HEAD_STALE, HEAD_TRUNCATED, Head, OBJECT_MAX, PROCESS_CONTROLLED, PROCESS_MASQUERADES, TAG_CHANGE,
+    TAG_DOER, TAG_FILE, TAG_INET, TAG_MOUNT, TAG_OUTCOME, TAG_PROCESS, TAG_UNIX,
 };
 use thiserror::Error;
 
@@ -58,8 +57,10 @@ pub struct Decoded {
     pub access: Access,
     /// How many names of a file's path lie below the watched object.
     pub below: u32,
-    /// Of a file, where it is known: another one for each that has the same number.
-    pub generation: Option<u32>,
+    /// The kernel side knows the object by a number alone that another had before.
+    pub stale: bool,
+    /// A hook told it as it began, not fanotify afterwards.
+    pub hooked: bool,
     /// The object is a directory above the target and above others.
     pub ancestor: bool,
     /// It lies in what was just mounted over a directory above the target.
@@ -72,6 +73,24 @@ pub struct Decoded {
     pub unnamed: bool,
     /// What could not be found out about it.
     pub errors: Vec<String>,
+}
+
+impl Decoded {
+    /// An access to the target itself, of which everything is known.
+    pub fn of(access: Access) -> Self {
+        Self {
+            access,
+            below: 0,
+            stale: false,
+            hooked: false,
+            ancestor: false,
+            across: false,
+            maybe_opened: false,
+            connecting: None,
+            unnamed: false,
+            errors: Vec::new(),
+        }
+    }
 }
 
 /// What is known of a connection once it stands or failed.
@@ -110,7 +129,6 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let (mut maybe_opened, mut connecting) = (false, None);
     let mut outcome = Outcome::Unknown;
     let unnamed = flags & HEAD_NUMBERS != 0;
-    let generation = if matches!(tag, TAG_FILE | TAG_CHANGE) { generation(object) } else { None };
     let (action, object) = match tag {
         TAG_CHANGE => {
             let change = change::decode(object)?;
@@ -139,17 +157,16 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let truncated = flags & HEAD_TRUNCATED != 0;
     let action = if flags & HEAD_RECEIVED == 0 { action } else { Action::Receive };
     let access = Access { boottime, target, action, object, outcome, actor, truncated };
-    let (ancestor, across) = (flags & HEAD_ANCESTOR != 0, flags & HEAD_ACROSS != 0);
     Ok(Record::Access(Box::new(Decoded {
-        access,
         below,
-        generation,
-        ancestor,
-        across,
+        stale: flags & HEAD_STALE != 0,
+        hooked: true,
+        ancestor: flags & HEAD_ANCESTOR != 0,
+        across: flags & HEAD_ACROSS != 0,
         maybe_opened,
         connecting,
         unnamed,
-        errors: Vec::new(),
+        ..Decoded::of(access)
     })))
 }
 
@@ -239,14 +256,6 @@ fn file(mut buf: &[u8], path_seen: Vec<u8>, path_inside: Vec<u8>) -> (Action, Ob
         directory,
     };
     (action, Object::File(file))
-}
-
-/// Where both objects that have one have it; file systems without them leave it zero.
-fn generation(object: &[u8]) -> Option<u32> {
-    const PLACE: usize = offset_of!(record::FileObject, generation);
-    const _: () = assert!(PLACE == offset_of!(record::ChangeObject, generation));
-    let generation = object.get(PLACE..)?.try_get_u32_ne().ok()?;
-    (generation != 0).then_some(generation)
 }
 
 fn process(mut buf: &[u8], exe_path: Vec<u8>) -> Result<(Action, Object), DecodeError> {

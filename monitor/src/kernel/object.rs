@@ -3,13 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use aya::maps::{Array, HashMap, MapData, MapError, RingBuf};
+use aya::maps::{Array, MapData, MapError, RingBuf};
 use aya::programs::{ProgramError, ProgramType, RawTracePoint, RawTracePointRunOptions, TestRun as _};
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf as AttachableBtf, Ebpf, EbpfError, EbpfLoader, Endianness};
 use monitor_abi::probe::{News, Own, Probe};
 use monitor_abi::repeat::{Repeat, RepeatKey, WINDOW};
-use monitor_abi::watch::Learned;
 use thiserror::Error;
 
 use super::answer::Answer;
@@ -68,7 +67,6 @@ pub struct Kernel {
     calm: Calm,
     listener: Listener,
     doers: Doers,
-    learned: HashMap<MapData, ObjectKey, Learned>,
     table: Table,
     repeats: Repeats,
     probe: Array<MapData, Probe>,
@@ -120,9 +118,6 @@ impl Kernel {
         let identity = identify(&ebpf)?;
         tracing::debug!(?identity, "announced itself");
         let doers = Doers::new(&mut ebpf)?;
-        let learned = ebpf.take_map("LEARNED").ok_or(LoadError::Missing("LEARNED"))?;
-        let learned =
-            HashMap::try_from(learned).map_err(|source| LoadError::Map { name: "LEARNED", source })?;
         let mut attached = backend::choose(&mut ebpf, &types, attachable.as_ref(), wanted, sealed != 0)
             .map_err(LoadError::NoBackend)?;
         // What stops kprobes there stops nothing else.
@@ -141,7 +136,6 @@ impl Kernel {
             calm,
             listener,
             doers,
-            learned,
             table,
             repeats,
             probe,
@@ -162,11 +156,6 @@ impl Kernel {
     /// The process of this number, if it made a change since then (nanoseconds since boot).
     pub fn doer(&self, pid: u32, since: u64) -> Option<Actor> {
         self.doers.find(pid, since)
-    }
-
-    /// The generation of an object that the hooks learned themselves.
-    pub fn learned(&self, key: ObjectKey) -> Option<u32> {
-        self.learned.get(&key, 0).ok().map(|learned| learned.generation)
     }
 
     /// Which changes it made.

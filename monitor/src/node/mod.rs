@@ -16,5 +16,5 @@ pub use clients::Clients;
 pub use identity::{FIRST_PID_NS, Identity, Namespaces};
 pub use lives::{Fates, Lives};
 pub use mounts::{Mounts, mount_of, of_id};
-pub use named::{FileId, file_id, socket_at};
+pub use named::{FileId, born, file_id, socket_at};
 pub use root::Root;

@@ -1,10 +1,11 @@
 //! Where a path leads that an actor named, seen from the outside and afterwards.
 
 use std::ffi::OsStr;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags, Stat, fstat, major, minor};
+use rustix::fs::{AtFlags, FileType, OFlags, Stat, StatxFlags, StatxTimestamp, fstat, major, minor, statx};
 
 use super::{Namespaces, Root};
 use crate::access::{Actor, ObjectKey};
@@ -27,6 +28,14 @@ impl From<&Stat> for FileId {
     fn from(stat: &Stat) -> Self {
         Self { dev: stat.st_dev, ino: stat.st_ino }
     }
+}
+
+/// When a file was made, in nanoseconds since 1970, where its file system tells: nobody can set it.
+pub fn born(fd: impl AsFd) -> Option<i128> {
+    let stat = statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BTIME).ok()?;
+    let is_known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    let StatxTimestamp { tv_sec, tv_nsec, .. } = stat.stx_btime;
+    is_known.then_some(i128::from(tv_sec) * 1_000_000_000 + i128::from(tv_nsec))
 }
 
 /// The file at a path of the node.

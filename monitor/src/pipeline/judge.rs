@@ -89,10 +89,8 @@ impl Handler {
             // Either end may be the node's since a moment ago.
             self.addresses.check(&[inet.src_ip, inet.dst_ip]);
         }
-        if self.keeper.is_another(decoded, &self.kernel) {
-            if let Some(key) = self.repeats.dismiss(&decoded.access) {
-                self.kernel.forget(&key);
-            }
+        let Access { object, boottime, .. } = &decoded.access;
+        if decoded.stale && !self.keeper.is_itself(object, self.context.clock.since_1970(*boottime)) {
             return None;
         }
         let Some(target) = self.keeper.target(id) else {

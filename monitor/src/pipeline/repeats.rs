@@ -59,13 +59,6 @@ impl Repeats {
         }
     }
 
-    /// It was none. What the kernel counts of it is to be forgotten.
-    pub(super) fn dismiss(&mut self, access: &Access) -> Option<RepeatKey> {
-        let key = key(access)?;
-        self.known.remove(&key);
-        Some(key)
-    }
-
     /// Its event.
     pub(super) fn note(&mut self, access: &Access, event: &Event) {
         if let Some(known) = key(access).and_then(|key| self.known.get_mut(&key)) {

@@ -205,22 +205,7 @@ impl Snapshot {
             actor: actor.clone(),
             truncated: false,
         };
-        let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
-        let errors = errors.to_vec();
-        let unnamed = false;
-        // It was found by looking, and not by its number.
-        let generation = None;
-        let decoded = Decoded {
-            access,
-            below,
-            generation,
-            ancestor,
-            across,
-            maybe_opened,
-            connecting,
-            unnamed,
-            errors,
-        };
+        let decoded = Decoded { below, errors: errors.to_vec(), ..Decoded::of(access) };
         self.holders.push(Holder { decoded, count });
     }
 }

@@ -82,17 +82,7 @@ fn decoded(
     let (actor, errors) = (doer.actor.clone(), doer.errors.clone());
     let outcome = Outcome::Success;
     let access = Access { boottime, target, action, object, outcome, actor, truncated: false };
-    Decoded {
-        access,
-        below,
-        ancestor,
-        across: false,
-        maybe_opened: false,
-        connecting: None,
-        generation: None,
-        unnamed: false,
-        errors,
-    }
+    Decoded { below, ancestor, errors, ..Decoded::of(access) }
 }
 
 /// The file system that a path of the node leads into, and the path in there.

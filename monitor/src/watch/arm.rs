@@ -35,7 +35,7 @@ impl Arming<'_> {
             Err(state) => return Ok(state),
         };
         match kind(&opened) {
-            Ok(FileType::RegularFile) => self.regular(path, opened),
+            Ok(FileType::RegularFile) => self.regular(path),
             Ok(FileType::Directory) => self.tree(path, None),
             Ok(other) => Ok(State::Waiting(format!("is {}, not a file or a directory", describe(other)))),
             Err(error) => Ok(State::Waiting(error.to_string())),
@@ -55,12 +55,12 @@ impl Arming<'_> {
     }
 
     /// By its object; what takes its name later is watched by the name.
-    fn regular(&mut self, path: &Path, found: OwnedFd) -> Result<State, LoadError> {
+    fn regular(&mut self, path: &Path) -> Result<State, LoadError> {
         let (opened, keys) = self.touch(path, OFlags::RDONLY | OFlags::NONBLOCK)?;
-        if let Err(error) = opened {
-            return Ok(State::Waiting(error.to_string()));
-        }
-        Ok(self.known(path, found, keys))
+        Ok(match opened {
+            Ok(opened) => self.known(path, opened, keys),
+            Err(error) => State::Waiting(error.to_string()),
+        })
     }
 
     /// Watches these objects for themselves.

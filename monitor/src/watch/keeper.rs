@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use monitor_abi::probe::News;
-use monitor_abi::watch::{WATCH_SELF, WATCH_TREE};
 use thiserror::Error;
 use tokio::time::Instant;
 
@@ -97,7 +96,6 @@ impl Keeper {
         self.keep(&kept, &mut new);
         new.keep_above(&mut self.plan);
         new.keep_missing(&mut self.plan);
-        new.keep_generations(&mut self.plan);
         kernel.watch(&new.desired)?;
         self.settle(kernel, news, started)?;
         let is_armed = |plan: &Plan, id| plan.state(id) == Some(&State::Armed);
@@ -122,7 +120,7 @@ impl Keeper {
             else {
                 continue;
             };
-            new.object(*key, watch.target, watch.flags & (WATCH_SELF | WATCH_TREE));
+            new.keep_object(*key, *watch);
             new.paths.insert(*key, path.clone());
         }
     }
@@ -220,8 +218,8 @@ impl Keeper {
     /// The directory above targets that an access removed before the daemon knew that it was there again: until then, it is the first
     /// name that is missing. Of hooks only, because fanotify tells it once more.
     pub fn removed_above(&self, decoded: &Decoded) -> Option<Vec<u8>> {
-        let (Action::Unlink, Object::File(file), Some(_), false) =
-            (decoded.access.action, &decoded.access.object, decoded.generation, decoded.ancestor)
+        let (Action::Unlink, Object::File(file), true, false) =
+            (decoded.access.action, &decoded.access.object, decoded.hooked, decoded.ancestor)
         else {
             return None;
         };
@@ -265,18 +263,16 @@ impl Keeper {
         self.targets.iter().filter_map(|(id, target)| Some((target, self.plan.state(id)?)))
     }
 
-    /// Whether the kernel took a file for a watched one that it is not: it has the number of one that was just removed, and is outside of
-    /// all that is watched. What was made by the access, found by a directory above it, or learned by the hooks, was not found by its number alone.
-    pub fn is_another(&self, decoded: &Decoded, kernel: &Kernel) -> bool {
-        let Decoded { access, below, generation, ancestor, across, .. } = decoded;
-        let (Object::File(file), Some(generation)) = (&access.object, generation) else { return false };
-        let by_number = *below == 0 && !ancestor && !across && access.action != Action::Create;
-        let is_around = || self.around(bytes(&file.path_seen)).is_some();
-        by_number
-            && self.plan.is_another(&self.root, file, *generation)
-            && !is_around()
-            && kernel.learned(file.key) != Some(*generation)
-            && self.plan.is_outside(&self.root, file)
+    /// Whether what has the number of a watched object is that object, and was at that time (nanoseconds since 1970). Its generation alone proves nothing: on ext4, whoever may write
+    /// to a file can change that of a living one (`EXT4_IOC_SETVERSION`).
+    pub fn is_itself(&self, object: &Object, since: i128) -> bool {
+        let key = match object {
+            Object::File(file) => file.key,
+            Object::Mount(mount) => mount.key,
+            Object::UnixSocket(socket) => socket.key,
+            Object::InetSocket(_) | Object::Process(_) => return true,
+        };
+        self.plan.is_there(&self.root, key, since)
     }
 
     /// The target an access belongs to, which is not always the one whose directory it was found in.

@@ -3,7 +3,6 @@
 mod arm;
 mod keeper;
 mod notice;
-mod number;
 mod owner;
 mod place;
 mod plan;

@@ -110,18 +110,7 @@ mod tests {
             file.key = ObjectKey::new(1, ino);
         }
         let access = samples::access(Action::Open, object, samples::actor(&[]));
-        let (ancestor, across, maybe_opened, connecting) = (false, false, false, None);
-        Decoded {
-            access,
-            below,
-            ancestor,
-            across,
-            maybe_opened,
-            connecting,
-            generation: None,
-            unnamed: false,
-            errors: Vec::new(),
-        }
+        Decoded { below, ..Decoded::of(access) }
     }
 
     fn owner(plan: &Plan, targets: &[Target], id: u32, decoded: &Decoded, path: &str) -> Option<u32> {

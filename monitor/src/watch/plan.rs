@@ -7,17 +7,16 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, Watch};
-use rustix::fs::fstat;
+use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch};
+use rustix::fs::{OFlags, fstat};
 
 use super::arm::Arming;
 use super::notice::Notice;
-use super::number::Gone;
 use super::targets::Targets;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
 use crate::model::Class;
-use crate::node::{FileId, Mounts, Root};
+use crate::node::{FileId, Mounts, Root, born};
 use crate::target::What;
 
 /// Whether a target is watched.
@@ -37,10 +36,8 @@ pub struct Plan {
     pub paths: HashMap<ObjectKey, PathBuf>,
     /// What stat(2) shows of those objects, which is not always what the kernel holds.
     pub ids: HashMap<FileId, ObjectKey>,
-    /// Which of the files that had the same number one after the other they are.
+    /// Which of those that have the same number one after the other they are, as far as they were looked at.
     pub generations: HashMap<ObjectKey, u32>,
-    /// The same of files that were there a moment ago.
-    pub gone: HashMap<ObjectKey, Gone>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
     /// Such parts that were missing a moment ago: what was made beneath them then may be told only now.
@@ -62,6 +59,9 @@ pub struct Above {
     /// When it was last found there.
     pub found: Instant,
 }
+
+/// File systems take the time of the kernel's last tick, which can be so many nanoseconds ago.
+const TICK: i128 = 10_000_000;
 
 /// Marks an entry of the map of objects that is not a target itself.
 const NO_TARGET: u32 = u32::MAX;
@@ -89,7 +89,11 @@ pub fn plan(
             What::Sockets { base, pattern } => arming.sockets(base, pattern)?,
             What::Port { port, .. } => {
                 let flags = if inbound.contains(&target.class) { WATCH_INBOUND } else { 0 };
-                plan.desired.ports.entry(u32::from(*port)).or_insert(Watch { target: id, flags });
+                plan.desired.ports.entry(u32::from(*port)).or_insert(Watch {
+                    target: id,
+                    flags,
+                    generation: 0,
+                });
                 State::Armed
             }
         };
@@ -107,13 +111,40 @@ impl Plan {
 
     /// Adds a watch; where two targets share an object, the first keeps it.
     pub(super) fn object(&mut self, key: ObjectKey, target: u32, flags: u32) {
-        let watch = self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags: 0 });
+        let watch = self.entry(key);
         if watch.target == NO_TARGET {
             watch.target = target;
         }
         if watch.target == target {
             watch.flags |= flags;
         }
+    }
+
+    /// The same for one that is not where it was.
+    pub(super) fn keep_object(&mut self, key: ObjectKey, known: Watch) {
+        self.object(key, known.target, known.flags & (WATCH_SELF | WATCH_TREE));
+        if !self.generations.contains_key(&key) {
+            self.entry(key).generation = known.generation;
+        }
+    }
+
+    fn entry(&mut self, key: ObjectKey) -> &mut Watch {
+        let generation = self.generations.get(&key).copied().unwrap_or_default();
+        self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags: 0, generation })
+    }
+
+    /// Whether an object that was found at its path is there, and was at that time (nanoseconds since 1970).
+    pub(super) fn is_there(&self, root: &Root, key: ObjectKey, since: i128) -> bool {
+        let Some(path) = self.paths.get(&key).filter(|_| self.generations.contains_key(&key)) else {
+            return false;
+        };
+        let found = root.open(path, OFlags::PATH).and_then(|fd| Ok((FileId::from(&fstat(&fd)?), born(&fd))));
+        found.is_ok_and(|(id, born)| {
+            // Where one file system is on top of another, a path leads to an object of each.
+            let known = self.ids.get(&id).and_then(|key| self.paths.get(key));
+            // A number that was used again can be used for the same path once more.
+            known == Some(path) && born.is_none_or(|born| born + TICK <= since)
+        })
     }
 
     /// Remembers as what else an object is known.
@@ -127,7 +158,7 @@ impl Plan {
     pub(super) fn name(&mut self, dir: ObjectKey, name: &[u8], target: u32) -> bool {
         let Some(key) = NameKey::new(dir, name) else { return false };
         self.desired.names.entry(key).or_insert(target);
-        self.desired.objects.entry(dir).or_insert(Watch { target: NO_TARGET, flags: 0 }).flags |= WATCH_NAMES;
+        self.entry(dir).flags |= WATCH_NAMES;
         true
     }
 
@@ -205,6 +236,8 @@ const MOST_CAME: usize = 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     #[test]
@@ -214,7 +247,35 @@ mod tests {
         assert!(plan.name(dir, b"a.sock", 3));
         plan.object(dir, 5, 2);
         plan.object(dir, 6, 1);
-        assert_eq!(plan.desired.objects[&dir], Watch { target: 5, flags: WATCH_NAMES | 2 });
+        assert_eq!(plan.desired.objects[&dir], Watch { target: 5, flags: WATCH_NAMES | 2, generation: 0 });
+    }
+
+    #[test]
+    fn what_has_the_number_of_another_is_not_where_that_one_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, new) = (dir.path().join("config.yaml"), dir.path().join("new"));
+        fs::write(&path, "a").unwrap();
+        let (root, key, kept) = (Root::here().unwrap(), ObjectKey::new(1, 7), ObjectKey::new(1, 8));
+        let mut plan = Plan::default();
+        plan.generations.insert(key, 3);
+        plan.object(key, 5, WATCH_SELF);
+        plan.paths.insert(key, path.clone());
+        plan.id(&OwnedFd::from(File::open(&path).unwrap()), &[key]);
+        plan.keep_object(kept, Watch { target: 5, flags: WATCH_SELF, generation: 9 });
+        plan.paths.insert(kept, path.clone());
+        assert_eq!(plan.desired.objects[&key], Watch { target: 5, flags: WATCH_SELF, generation: 3 });
+        assert_eq!(plan.desired.objects[&kept].generation, 9);
+        let (born, is_there) =
+            (born(File::open(&path).unwrap()), |key, since| plan.is_there(&root, key, since));
+        assert!(is_there(key, i128::MAX));
+        assert!(is_there(key, 0) == born.is_none(), "it was made later");
+        assert!(!is_there(kept, i128::MAX), "another has its place");
+        assert!(!is_there(ObjectKey::new(1, 9), i128::MAX), "nothing is known of it");
+        fs::write(&new, "b").unwrap();
+        fs::rename(new, &path).unwrap();
+        assert!(!is_there(key, i128::MAX));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_there(key, i128::MAX));
     }
 
     #[test]

@@ -96,7 +96,7 @@ fn emptied() -> Result<()> {
     wait_until("the daemon to be ready", || operations::is_ready(address))?;
     let own =
         ids("OBJECTS").into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
-    let mut table = HashMap::<_, Key, u64>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
+    let mut table = HashMap::<_, Key, Value>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
     let keys: Vec<Key> = table.keys().collect::<Result<_, _>>()?;
     ensure!(!keys.is_empty(), "nothing is watched");
     for key in &keys {
@@ -126,6 +126,9 @@ fn frozen() -> Result<()> {
 
 /// An object's device and number.
 type Key = [u64; 2];
+
+/// A target, flags and a generation.
+type Value = [u32; 3];
 
 /// Those of a daemon that ended may go while they are listed.
 fn ids(name: &str) -> Vec<u32> {

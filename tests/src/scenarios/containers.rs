@@ -109,7 +109,6 @@ impl Pod {
 pub(super) struct Scene {
     containerd: Containerd,
     dir: TempDir,
-    memory: TempDir,
     pub(super) manifest: PathBuf,
 }
 
@@ -124,14 +123,10 @@ impl Scene {
         fs::copy(which("busybox")?, rootfs.join("bin/busybox"))?;
         fs::set_permissions(rootfs.join("bin/busybox"), fs::Permissions::from_mode(0o755))?;
         symlink("busybox", rootfs.join("bin/sh"))?;
-        // Not on ext4, which gives the number of a file that is gone to the next one: a container's file that is there for a moment only is
-        // then told as the one that had the number.
-        let is_there = Path::new("/dev/shm").is_dir();
-        let memory = tempfile::tempdir_in(if is_there { "/dev/shm" } else { "/run" })?;
-        let watched = memory.path().join("watched");
+        let watched = dir.path().join("watched");
         fs::create_dir(&watched)?;
         fs::write(watched.join("x.yaml"), "kind: Pod\n")?;
-        Ok(Self { containerd, dir, manifest: watched.join("x.yaml"), memory })
+        Ok(Self { containerd, dir, manifest: watched.join("x.yaml") })
     }
 
     pub(super) fn watched(&self) -> &Path {
@@ -141,11 +136,6 @@ impl Scene {
     /// A place beside it.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
-    }
-
-    /// A place where numbers are not used again.
-    pub(super) fn memory(&self) -> &Path {
-        self.memory.path()
     }
 
     pub(super) fn socket(&self) -> PathBuf {

@@ -51,8 +51,9 @@ impl Node {
         let at = |name| scene.path(name);
         // Called by a name that begins so, it does what its first argument says.
         let (kubelet, data) = (at("busybox-kubelet"), at("etcd"));
-        let config = scene.memory().join("config.yaml");
+        let config = at("kubelet/config.yaml");
         fs::copy(which("busybox")?, &kubelet)?;
+        fs::create_dir(at("kubelet"))?;
         fs::create_dir(&data)?;
         fs::write(&config, "kind: KubeletConfiguration\n")?;
         let intruder = copy_to(&at("intruder"))?;
@@ -144,12 +145,11 @@ impl Node {
                 "process": process_of(&IMPOSTOR),
             }),
         )?;
-        // Now, so that the daemon has looked before a container's files may get its number.
-        must(&self.kubelet, ["rm", &path.to_string_lossy()])?;
         must(&self.intruder, ["tcp", "127.0.0.1", &self.port.to_string()])?;
         let process = json!({"exe": self.intruder, "parent": {"pid": std::process::id()}, "container": null});
         let target = json!({"class": "datastore_api", "dst_port": self.port});
-        expect(&daemon.alert()?, &json!({"action": "connect", "target": target, "process": process}))
+        expect(&daemon.alert()?, &json!({"action": "connect", "target": target, "process": process}))?;
+        must(&self.kubelet, ["rm", &path.to_string_lossy()])
     }
 }
 
