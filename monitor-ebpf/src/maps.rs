@@ -5,6 +5,7 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, LruPerCpuHashMap, PerCpuArray, 
 use monitor_abi::counters::Counter;
 use monitor_abi::doer::{DOERS_MAX, Doing};
 use monitor_abi::probe::{Gate, News, Own, Probe};
+use monitor_abi::record::RING_BYTES;
 use monitor_abi::repeat::{REPEATS_MAX, Repeat, RepeatKey};
 use monitor_abi::watch::{
     ANCESTORS_MAX, EXECUTABLES_MAX, FLOWS_MAX, FlowKey, LEARNED_MAX, Learned, MOVED_MAX, NAMES_MAX, NameKey,
@@ -63,10 +64,8 @@ pub static OWN: Array<Own> = Array::with_max_entries(1, 0);
 #[map]
 pub static PROBE: Array<Probe> = Array::with_max_entries(1, 0);
 
-/// 2 MiB: 1,700 records with long arguments and many ancestors, 3,000 of the usual ones, which is a second of 100,000 a minute. The daemon
-/// has it mapped twice in a row, and all of it counts as resident.
 #[map]
-pub static EVENTS: RingBuf = RingBuf::with_byte_size(2 << 20, 0);
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 #[map]
 pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);

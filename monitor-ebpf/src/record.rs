@@ -270,6 +270,10 @@ pub const SECTIONS_MAX: usize = 8192;
 
 pub const OBJECT_MAX: usize = size_of::<InetObject>();
 
+/// Bytes of the ring buffer: 1,700 records with long arguments and many ancestors, 3,000 of the usual ones, which is a second of 100,000 a
+/// minute. The daemon has it mapped twice in a row, and all of it counts as resident.
+pub const RING_BYTES: u32 = 2 << 20;
+
 /// The longest record: what begins within the sections' bytes may end this much behind them.
 pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX + ARGS_MAX + COMPONENT_MAX;
 

@@ -3,11 +3,15 @@
 use std::io;
 
 use aya::maps::{MapData, RingBuf};
+use monitor_abi::record::{Head, OBJECT_MAX, RING_BYTES};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Records handled before other work of the daemon gets its turn.
 const BATCH: usize = 256;
+
+/// More records do not fit.
+const MOST: usize = RING_BYTES as usize / (size_of::<Head>() + OBJECT_MAX);
 
 pub struct Ring {
     fd: AsyncFd<RingBuf<MapData>>,
@@ -38,9 +42,10 @@ impl Ring {
         });
     }
 
-    /// Hands over everything that is there now.
+    /// Hands over everything that is there now, and hardly what comes meanwhile.
     pub fn drain_all(&mut self, mut handle: impl FnMut(&[u8])) {
-        while let Some(record) = self.fd.get_mut().next() {
+        for _ in 0..MOST {
+            let Some(record) = self.fd.get_mut().next() else { return };
             handle(&record);
         }
     }

@@ -14,6 +14,12 @@ pub fn is_guest() -> bool {
     fs::read_link("/proc/1/exe").is_ok_and(|exe| exe == Path::new("/init"))
 }
 
+/// Whether this runs in one of those where systemd is.
+pub fn is_guest_of_systemd() -> bool {
+    let is_systemd = fs::read_link("/proc/1/exe").is_ok_and(|exe| exe == Path::new("/lib/systemd/systemd"));
+    is_systemd && Path::new("/etc/guest.job").exists()
+}
+
 /// Whether a guest's kernel can be interrupted in its own code.
 pub fn is_preemptible() -> bool {
     let modes = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();

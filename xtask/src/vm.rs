@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
 use self::boot::Options;
-use self::initramfs::Job;
+use self::initramfs::{Init, Job};
 use self::kernel::Series;
 use crate::build::TestPrograms;
 use crate::report::{self, Tally};
@@ -24,6 +24,7 @@ mod initramfs;
 mod kernel;
 mod libraries;
 mod modules;
+mod systemd;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -36,6 +37,9 @@ pub struct Args {
     /// Words for the kernel's command line, such as lockdown=confidentiality
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true)]
     append: Option<String>,
+    /// Let this machine's systemd be the guest's process 1: for the tests of the unit
+    #[arg(long)]
+    systemd: bool,
     /// Names of tests to run, and other arguments of the test program
     #[arg(last = true)]
     filter: Vec<String>,
@@ -68,12 +72,17 @@ impl Choice {
 
 impl Args {
     fn of(kernel: Choice) -> Self {
-        Self { kernel, trace: false, append: None, filter: Vec::new() }
+        Self { kernel, trace: false, append: None, systemd: false, filter: Vec::new() }
     }
 
     /// A kernel that refuses programs which read its memory. The test program finds that out and runs what is for it.
     fn locked_down(kernel: Choice) -> Self {
         Self { append: Some("lockdown=confidentiality".to_owned()), ..Self::of(kernel) }
+    }
+
+    /// One where bypassd is a service of a real service manager. The test program finds that out, too.
+    fn under_systemd(kernel: Choice) -> Self {
+        Self { systemd: true, ..Self::of(kernel) }
     }
 
     fn guests(&self) -> impl Iterator<Item = Guest<'_>> {
@@ -90,7 +99,8 @@ struct Guest<'a> {
 impl Guest<'_> {
     /// How its result is called.
     fn name(&self) -> String {
-        let words = self.args.append.iter().flat_map(|words| ["+", words]);
+        let systemd = self.args.systemd.then_some("systemd");
+        let words = self.args.append.as_deref().into_iter().chain(systemd).flat_map(|words| ["+", words]);
         ["guest-", self.series.name].into_iter().chain(words).collect()
     }
 
@@ -112,6 +122,7 @@ pub fn run_all() -> Result<()> {
         Args::of(Choice::V5_10),
         Args::locked_down(Choice::V6_12),
         Args::locked_down(Choice::V5_10),
+        Args::under_systemd(Choice::V6_12),
     ];
     run_guests(args.iter().flat_map(Args::guests).collect())
 }
@@ -187,37 +198,37 @@ fn run_guest(guest: &Guest<'_>, bypassd: &Path, programs: &TestPrograms, image: 
 const NEWEST: &str = "7.x";
 
 /// Subjects in which the kernel makes no difference: they run on this machine and on the newest kernel.
-const ANY_KERNEL: [&str; 9] =
-    ["bad_input", "commands", "explain", "image", "keys", "lifecycle", "manifests", "policy", "reload"];
+const ANY_KERNEL: [&str; 10] = [
+    "bad_input",
+    "collect",
+    "commands",
+    "explain",
+    "image",
+    "keys",
+    "lifecycle",
+    "manifests",
+    "policy",
+    "reload",
+];
 
 /// Subjects that ask the kernel for nothing of their own: they run on this machine alone.
-const NO_KERNEL: [&str; 11] = [
-    "collect",
-    "dist",
-    "learn",
-    "operations",
-    "output",
-    "posture",
-    "report",
-    "running",
-    "shippers",
-    "soak",
-    "view",
-];
+const NO_KERNEL: [&str; 10] =
+    ["dist", "learn", "operations", "output", "posture", "report", "running", "shippers", "soak", "view"];
 
 type Outcome = (Option<Tally>, Option<i32>, String);
 
 fn boot_once(guest: &Guest<'_>, bypassd: &Path, programs: &TestPrograms, image: &Path) -> Result<Outcome> {
     let filter = &guest.args.filter;
     let mut arguments = [&[report::PLAIN.to_owned()], filter.as_slice()].concat();
-    if filter.is_empty() {
+    if filter.is_empty() && !guest.args.systemd {
         let elsewhere: Vec<_> =
             ANY_KERNEL.iter().filter(|_| guest.series.name != NEWEST).chain(&NO_KERNEL).copied().collect();
         eprintln!("{}: left to other runs: {}", guest.name(), elsewhere.join(", "));
         arguments.extend(elsewhere.iter().flat_map(|subject| ["--skip".to_owned(), format!("{subject}::")]));
     }
     let files = vec![("/image.tar", image.to_owned())];
-    let job = Job { program: "/bin/e2e", arguments, files };
+    let init = if guest.args.systemd { Init::Systemd } else { Init::Own };
+    let job = Job { program: "/bin/e2e", arguments, files, init };
     let (exit_code, output) = boot_with(guest.series, &job, &guest.options(), bypassd, programs)?;
     Ok((Tally::read(&output), exit_code, output))
 }
@@ -265,7 +276,7 @@ pub fn bench(
 ) -> Result<String> {
     let [series] = Choice::V6_12.series() else { bail!("no kernel to measure on") };
     let files = vec![("/bin/bench", programs.bench.clone()), ("/bin/empty.bpf.o", empty.to_owned())];
-    let job = Job { program: "/bin/bench", arguments, files };
+    let job = Job { program: "/bin/bench", arguments, files, init: Init::Own };
     match boot_with(
         series,
         &job,

@@ -77,6 +77,8 @@ pub async fn run(
                 handler.hear();
             }
             () = handler.teller.due(&handler.kernel) => {
+                // The open that made what was told of may have been seen long ago.
+                ring.drain_all(|record| handler.record(record));
                 handler.tell(false);
                 // What was left to the kernel while too much waited.
                 handler.hear();

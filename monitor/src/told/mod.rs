@@ -264,10 +264,13 @@ fn doer(pid: u32, time: u64, kernel: &Kernel, who: &Who<'_>) -> Doer {
             "process: the kernel does not tell it, because bypassd looked at the object when it was removed";
         return Doer { actor: Actor::default(), errors: vec![why.to_owned()] };
     }
-    if let Some(actor) = kernel.doer(pid, lately(time)) {
-        return Doer { actor, errors: Vec::new() };
-    }
-    let (actor, errors) = who(pid).unwrap_or_else(|| {
+    let described = || Some((kernel.doer(pid, lately(time))?, Vec::new()));
+    // Its call may end, and so may it, while /proc is read.
+    let found = || {
+        let found = who(pid);
+        described().or(found)
+    };
+    let (actor, errors) = described().or_else(found).unwrap_or_else(|| {
         let why = "process: it ended before it could be described".to_owned();
         (Actor { pid, tid: pid, ..Actor::default() }, vec![why])
     });

@@ -4,6 +4,8 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
@@ -45,6 +47,9 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("PATH", "/bin"),
 ];
 
+/// There if it is wanted.
+const SYSTEMD: &str = "/lib/systemd/systemd";
+
 /// What a shell says when a command could not be run.
 const NOT_RUN: i32 = 126;
 
@@ -81,6 +86,10 @@ fn run() -> Result<i32> {
     sethostname(b"guest").context("cannot set the host name")?;
     load_modules()?;
     up("lo")?;
+    if Path::new(SYSTEMD).exists() {
+        // It runs them instead.
+        return Err(Command::new(SYSTEMD).exec()).context("cannot become systemd");
+    }
     run_tests()
 }
 

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::json;
 
 use super::files::Scene;
 use super::{own_exe, trials};
-use crate::actor::act;
+use crate::actor::{act, shell};
 use crate::daemon::{Daemon, manifests};
 use crate::event::{at, expect};
 
@@ -20,6 +20,7 @@ pub fn all() -> Vec<Trial> {
             ("path_made_later", path_made_later),
             ("directory_made_anew", directory_made_anew),
             ("file_replaced_by_rename", file_replaced_by_rename),
+            ("brief_processes_have_names", brief_processes_have_names),
         ],
     )
 }
@@ -81,4 +82,21 @@ fn file_replaced_by_rename() -> Result<()> {
     act(["open", &scene.manifest.to_string_lossy(), "r"])?;
     expect(&scene.daemon.alert()?, &json!({"target": {"path": scene.manifest}}))?;
     scene.daemon.finish().map(drop)
+}
+
+/// However many processes change something and end at once, each is described.
+fn brief_processes_have_names() -> Result<()> {
+    const ROUNDS: usize = 200;
+    let mut scene = Scene::new()?;
+    let dir = scene.path("manifests");
+    shell(&format!(
+        "cd {}; echo >a.yaml; for i in $(seq {ROUNDS}); do mv a.yaml b.yaml; mv b.yaml a.yaml; done",
+        dir.display()
+    ))?;
+    for _ in 0..2 * ROUNDS + 1 {
+        let alert = scene.daemon.alert()?;
+        ensure!(!at(&alert, "/process/exe").is_null(), "{alert:#}");
+    }
+    let Scene { dir: _dir, daemon, .. } = scene;
+    daemon.finish().map(drop)
 }

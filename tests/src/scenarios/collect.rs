@@ -32,7 +32,7 @@ pub fn all() -> Vec<Trial> {
 
 const EVENTS: &str = "events.ndjson";
 
-const SUMS: &str = "sha256sum --check --strict --quiet SHA256SUMS";
+const SUMS: &str = "sha256sum -c SHA256SUMS";
 
 fn lines(path: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(path)?;

@@ -41,6 +41,7 @@ mod soak;
 mod sockets;
 mod stalled;
 mod takeover;
+mod unit;
 mod uring;
 mod view;
 mod ways;
@@ -53,10 +54,15 @@ use anyhow::Result;
 use libtest_mimic::{Completion, Failed, Trial};
 use thiserror::Error;
 
+use crate::node::is_guest_of_systemd;
+
 /// Every test there is for this kernel.
 pub fn all() -> Vec<Trial> {
     if lockdown::is_on() {
         return lockdown::all();
+    }
+    if is_guest_of_systemd() {
+        return unit::all();
     }
     [
         files::all(),

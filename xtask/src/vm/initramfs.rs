@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 use super::cpio::Archive;
 use super::kernel::Kernel;
 use super::libraries::{add_program, read};
-use super::modules;
+use super::{modules, systemd};
 use crate::build::TestPrograms;
 use crate::{command, paths};
 
@@ -37,6 +37,17 @@ pub struct Job {
     pub arguments: Vec<String>,
     /// What it needs besides, by path in the guest.
     pub files: Vec<(&'static str, PathBuf)>,
+    pub init: Init,
+}
+
+/// What runs the job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Init {
+    /// The guest's init itself.
+    #[default]
+    Own,
+    /// systemd, which the guest's init becomes.
+    Systemd,
 }
 
 pub fn write(file: &Path, kernel: &Kernel, bypassd: &Path, programs: &TestPrograms, job: &Job) -> Result<()> {
@@ -63,6 +74,9 @@ pub fn write(file: &Path, kernel: &Kernel, bypassd: &Path, programs: &TestProgra
     archive.program("/init", read(&programs.guest_init)?);
     for (name, file) in &job.files {
         archive.program(name, read(file)?);
+    }
+    if job.init == Init::Systemd {
+        systemd::add(&mut archive, &words)?;
     }
     modules::add(&mut archive, kernel)?;
 

@@ -10,9 +10,13 @@ use crate::{command, paths};
 
 pub fn add_program(archive: &mut Archive, name: &str) -> Result<()> {
     let program = paths::program(name).with_context(|| format!("no {name} here: run `cargo xtask setup`"))?;
-    archive.program(Path::new("/bin").join(name), read(&program)?);
+    add_program_at(archive, &program, &Path::new("/bin").join(name))
+}
+
+pub fn add_program_at(archive: &mut Archive, program: &Path, place: &Path) -> Result<()> {
+    archive.program(place, read(program)?);
     // ldd fails on a static program, which needs nothing.
-    let Ok(text) = command::output(Command::new("ldd").arg(&program)) else { return Ok(()) };
+    let Ok(text) = command::output(Command::new("ldd").arg(program)) else { return Ok(()) };
     for library in text.lines().filter_map(library) {
         if !archive.contains(&library) {
             let content = read(&library)?;
