@@ -16,13 +16,14 @@ use crate::actor::{Holder, act, program, shell};
 use crate::daemon::Daemon;
 use crate::daemonset::{Container, DaemonSet, mask};
 use crate::event::{at, expect};
-use crate::node::{Containerd, is_guest};
+use crate::node::{Containerd, is_guest, wait_until};
 
 pub fn all() -> Vec<Trial> {
     trials(
         "image",
         &[
-            ("sees_the_node_and_its_containers", sees_the_node_and_its_containers),
+            ("sees_the_node_and_its_containers", || sees_the_node_and_its_containers(&Way::default())),
+            ("its_own_seccomp_profile_does", its_own_seccomp_profile_does),
             ("says_what_it_lacks", says_what_it_lacks),
         ],
     )
@@ -46,9 +47,37 @@ const USUAL: [&str; 14] = [
     "AUDIT_WRITE",
 ];
 
+const SECCOMP: &str = include_str!("../../../deploy/seccomp/bypassd.json");
+
 const ID: &str = "bypassd-1";
 const NODE: &str = "node-of-the-test";
 const CGROUP: &str = "/kubepods/burstable/pod5d0c2f3e-9d4b-4c57-8a53-0c1f0d9f7b11/bypassd-1";
+
+/// What is not as the DaemonSet says.
+#[derive(Default)]
+struct Way {
+    backend: Option<&'static str>,
+    /// Instead of the runtime's own.
+    seccomp: Option<Value>,
+}
+
+impl Way {
+    /// The DaemonSet's capabilities. Backends but `fentry` want one more, and so does fanotify where this is no guest: there, the kernel may
+    /// leave nothing but the `syscall` backend.
+    fn capabilities<'a>(&self, container: &'a Container) -> Result<Vec<&'a str>> {
+        let held = held(Path::new("/proc/self/status"), "CapBnd")?;
+        let wanted = container.security_context.capabilities.add.iter().map(String::as_str);
+        let more = !is_guest() || self.backend.is_some_and(|backend| backend != "fentry");
+        let mut all = Vec::new();
+        for name in wanted.chain(more.then_some("SYS_ADMIN")) {
+            // What the machine itself has not cannot be given, as on one that is a container.
+            if held & mask([name])? != 0 {
+                all.push(name);
+            }
+        }
+        Ok(all)
+    }
+}
 
 /// The DaemonSet's container, as a kubelet would have it run.
 struct Pod<'a> {
@@ -68,12 +97,12 @@ impl<'a> Pod<'a> {
     }
 
     /// The command that runs it, with a policy in a directory and other files in another.
-    fn run(&self, daemon_set: &DaemonSet, policy: &Path, files: &Path) -> Result<Command> {
+    fn run(&self, way: &Way, daemon_set: &DaemonSet, policy: &Path, files: &Path) -> Result<Command> {
         let image = &daemon_set.container()?.image;
         let mut create = self.containerd.ctr_command()?;
         create
             .args(["container", "create"])
-            .args(self.options(daemon_set, policy)?)
+            .args(self.options(way, daemon_set, policy, files)?)
             .args([image, "template"]);
         output(&mut create)?;
         let mut info = self.containerd.ctr_command()?;
@@ -81,7 +110,8 @@ impl<'a> Pod<'a> {
             serde_json::from_slice(&output(info.args(["container", "info", "--spec", "template"]))?)?;
         ensure!(spec["process"]["args"] == json!(["/bypassd", "run"]), "{spec:#}");
         let arguments = daemon_set.container()?.args.iter().map(String::as_str);
-        spec["process"]["args"] = ["/bypassd"].into_iter().chain(arguments).collect();
+        let backend = way.backend.iter().flat_map(|backend| ["--backend", backend]);
+        spec["process"]["args"] = ["/bypassd"].into_iter().chain(arguments).chain(backend).collect();
         // `ctr` cannot leave the namespace of process ids out, as a kubelet does, only join another, which runc does not do with that of
         // process 1.
         let namespaces = spec["linux"]["namespaces"].as_array_mut().context("no namespaces")?;
@@ -98,16 +128,21 @@ impl<'a> Pod<'a> {
     }
 
     /// What `ctr` takes for what the DaemonSet says.
-    fn options(&self, daemon_set: &DaemonSet, policy: &Path) -> Result<Vec<String>> {
+    fn options(&self, way: &Way, daemon_set: &DaemonSet, policy: &Path, files: &Path) -> Result<Vec<String>> {
         let (pod, container) = (&daemon_set.spec.template.spec, daemon_set.container()?);
         let security = &container.security_context;
         ensure!(pod.host_pid && !pod.host_network && security.capabilities.drop == ["ALL"], "another pod");
         let mut options = vec!["--seccomp".to_owned()];
+        if let Some(profile) = &way.seccomp {
+            let file = files.join("seccomp.json");
+            fs::write(&file, profile.to_string())?;
+            options.push(format!("--seccomp-profile={}", file.display()));
+        }
         options.push(format!("--with-ns=network:/proc/{}/ns/net", self.network.pid()));
         options.extend(security.read_only_root_filesystem.then(|| "--read-only".to_owned()));
         options.extend(security.allow_privilege_escalation.then(|| "--allow-new-privs".to_owned()));
         options.extend(USUAL.map(|name| format!("--cap-drop=CAP_{name}")));
-        options.extend(capabilities(container)?.iter().map(|name| format!("--cap-add=CAP_{name}")));
+        options.extend(way.capabilities(container)?.iter().map(|name| format!("--cap-add=CAP_{name}")));
         for mount in &container.volume_mounts {
             let volume = pod.volumes.iter().find(|volume| volume.name == mount.name);
             let volume = volume.with_context(|| format!("no volume {}", mount.name))?;
@@ -120,6 +155,14 @@ impl<'a> Pod<'a> {
         }
         options.extend(container.env.iter().map(|variable| format!("--env={}={NODE}", variable.name)));
         Ok(options)
+    }
+}
+
+impl Pod<'_> {
+    /// To a kubelet, which asks at the pod's address.
+    fn answers(&self, path: &str) -> Result<()> {
+        let namespace = format!("--net=/proc/{}/ns/net", self.network.pid());
+        shell(&format!("nsenter {namespace} busybox wget -q -O /dev/null http://127.0.0.1:9820/{path}"))
     }
 }
 
@@ -139,20 +182,6 @@ impl Drop for Pod<'_> {
     }
 }
 
-/// The DaemonSet's. Where this is no guest, the kernel may leave nothing but the `syscall` backend, and fanotify wants one more.
-fn capabilities(container: &Container) -> Result<Vec<&str>> {
-    let held = held(Path::new("/proc/self/status"), "CapBnd")?;
-    let wanted = container.security_context.capabilities.add.iter().map(String::as_str);
-    let mut all = Vec::new();
-    for name in wanted.chain((!is_guest()).then_some("SYS_ADMIN")) {
-        // What the machine itself has not cannot be given, as on one that is a container.
-        if held & mask([name])? != 0 {
-            all.push(name);
-        }
-    }
-    Ok(all)
-}
-
 /// A set of capabilities in a process's status.
 fn held(status: &Path, set: &str) -> Result<u64> {
     let line = field(status, set)?;
@@ -165,7 +194,7 @@ fn field(status: &Path, name: &str) -> Result<String> {
     Ok(value.with_context(|| format!("no {name} in {}", status.display()))?.trim().to_owned())
 }
 
-fn sees_the_node_and_its_containers() -> Result<()> {
+fn sees_the_node_and_its_containers(way: &Way) -> Result<()> {
     if fs::read_link("/proc/1/root").is_err() {
         bail!(Skip("process 1 of this machine lets not even root look at it"));
     }
@@ -180,16 +209,19 @@ fn sees_the_node_and_its_containers() -> Result<()> {
     // What the scene watches, and a port.
     let text = scene.policy(&ctr()?).replacen("targets: {", &format!("targets: {{{watched}, "), 1);
     fs::write(policies.join("policy.yaml"), text)?;
-    let run = pod.run(&daemon_set, &policies, files.path())?;
+    let run = pod.run(way, &daemon_set, &policies, files.path())?;
     let pid_file = files.path().join("pid");
     let mut daemon = Daemon::start_by(run, files)?;
     let pid = fs::read_to_string(&pid_file)?;
-    confined(&PathBuf::from("/proc").join(pid.trim()), daemon_set.container()?)?;
+    confined(&PathBuf::from("/proc").join(pid.trim()), way, daemon_set.container()?)?;
     let started = daemon.started().clone();
     ensure!(started["node"]["name"] == NODE, "{started:#}");
     let gaps = at(&started, "/lifecycle/coverage_gaps").to_string();
     ensure!(!gaps.contains("not proven"), "{gaps}");
     daemon.wait_for("the look at what is held", |event| event["lifecycle"]["state"] == "snapshot_taken")?;
+    for probe in ["livez", "readyz"] {
+        wait_until(probe, || pod.answers(probe).is_ok())?;
+    }
 
     let host =
         json!({"exe": program()?, "container": null, "host_ns": {"mnt": true, "pid": true, "net": true}});
@@ -207,9 +239,9 @@ fn sees_the_node_and_its_containers() -> Result<()> {
 }
 
 /// It has what the DaemonSet gives it and nothing more, in namespaces of its own but for process ids.
-fn confined(process: &Path, container: &Container) -> Result<()> {
+fn confined(process: &Path, way: &Way, container: &Container) -> Result<()> {
     let status = process.join("status");
-    let (wanted, held) = (mask(capabilities(container)?)?, held(&status, "CapEff")?);
+    let (wanted, held) = (mask(way.capabilities(container)?)?, held(&status, "CapEff")?);
     // What only loading took was given up since.
     ensure!(held & !wanted == 0 && held != 0, "capabilities {held:x}, not of {wanted:x}");
     ensure!(field(&status, "NoNewPrivs")? == "1" && field(&status, "Seccomp")? == "2");
@@ -220,6 +252,19 @@ fn confined(process: &Path, container: &Container) -> Result<()> {
     }
     let cgroup = fs::read_to_string(process.join("cgroup"))?;
     ensure!(cgroup.contains(CGROUP), "{cgroup}");
+    Ok(())
+}
+
+/// It takes no system call that the profile does not name. One that it should not miss would be refused without a word, so here it ends the
+/// daemon; but with the `syscall` backend, which asks for mounts by calls that runtimes may not know the names of, and does without.
+fn its_own_seccomp_profile_does() -> Result<()> {
+    let profile: Value = serde_json::from_str(SECCOMP)?;
+    let mut deadly = profile.clone();
+    deadly["defaultAction"] = json!("SCMP_ACT_KILL_PROCESS");
+    for (backend, profile) in [("fentry", &deadly), ("kprobe", &deadly), ("syscall", &profile)] {
+        let way = Way { backend: Some(backend), seccomp: Some(profile.clone()) };
+        sees_the_node_and_its_containers(&way).with_context(|| backend.to_owned())?;
+    }
     Ok(())
 }
 
