@@ -30,10 +30,10 @@ pub struct Run {
     /// Append events to this file instead of stdout
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Begin a new file when this one would be larger, as 100M; the old one becomes FILE.1
+    /// Begin a new file when one would be larger, as 100M: FILE.000001 and so on, with FILE as a link to the latest
     #[arg(long, value_name = "SIZE", value_parser = size, requires = "output")]
     pub output_max_size: Option<u64>,
-    /// How many old files to keep
+    /// How many files to keep beside the latest
     #[arg(long, value_name = "COUNT", default_value = "5", value_parser = clap::value_parser!(u32).range(..1000), requires = "output_max_size")]
     pub output_keep: u32,
     /// End with exit code 1 when there was an alert, or a violation from before the start

@@ -1,5 +1,7 @@
 //! Events in a file. It is rotated by size, by us or by somebody else, and no name in its directory leads us anywhere else: files
-//! are opened without following links, and renaming replaces a link instead of following it.
+//! are opened without following links.
+
+mod series;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,6 +13,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use thiserror::Error;
+
+use self::series::Series;
 
 #[derive(Debug, Error)]
 #[error("cannot write to {}: {why}; name a regular file or one that does not exist yet", .path.display())]
@@ -28,9 +32,9 @@ impl SinkError {
 /// When to begin a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rotation {
-    /// No file gets larger, unless it cannot be renamed.
+    /// No file gets larger, unless no other can be made.
     pub max_size: u64,
-    /// How many old files there are at most: FILE.1 is the latest of them.
+    /// How many old files there are at most.
     pub keep: u32,
 }
 
@@ -39,9 +43,10 @@ pub struct OutputFile {
     /// For messages.
     path: PathBuf,
     directory: OwnedFd,
+    /// Of the file that is written to.
     name: OsString,
     file: File,
-    rotation: Option<Rotation>,
+    rotated: Option<(u64, Series)>,
     /// What is written would be lost: the file has no name any more, and there is no other.
     gone: bool,
     /// Said once until it is over.
@@ -56,9 +61,13 @@ impl OutputFile {
         let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = fs::openat(CWD, parent, flags, Mode::empty()).map_err(|errno| failed(text(errno)))?;
-        let file = open(&directory, &name).map_err(failed)?;
+        let rotated = rotation.map(|rotation| (rotation.max_size, Series::new(&name, rotation.keep)));
+        let (name, file) = match &rotated {
+            Some((_, series)) => series.latest(&directory).map_err(failed)?,
+            None => open(&directory, &name).map(|file| (name, file)).map_err(failed)?,
+        };
         let path = path.to_owned();
-        Ok(Self { path, directory, name, file, rotation, gone: false, complained: false })
+        Ok(Self { path, directory, name, file, rotated, gone: false, complained: false })
     }
 
     /// Called before whole events of that many bytes are written: begins a new file if they do not fit into the old one, or if
@@ -71,51 +80,34 @@ impl OutputFile {
         }
         self.gone = false;
         let size = u64::try_from(own.st_size).unwrap_or_default();
-        let Some(Rotation { max_size, keep }) = self.rotation else { return };
-        if size > 0 && size.saturating_add(bytes) > max_size {
-            match self.rename(keep) {
-                Ok(()) => self.renew(keep > 0),
-                Err(errno) => self.complain("cannot be rotated", &text(errno)),
+        let Some((max_size, series)) = &self.rotated else { return };
+        if size > 0 && size.saturating_add(bytes) > *max_size {
+            match series.next(&self.directory, &self.name) {
+                Ok(next) => self.take(next),
+                Err(why) => self.complain("cannot be rotated", &why),
             }
         }
-    }
-
-    /// Each file takes the name of the next older one. The oldest is replaced.
-    fn rename(&self, keep: u32) -> Result<(), Errno> {
-        if keep == 0 {
-            return fs::unlinkat(&self.directory, &self.name, AtFlags::empty());
-        }
-        let numbered = |number: u32| {
-            let mut name = self.name.clone();
-            name.push(format!(".{number}"));
-            name
-        };
-        for number in (1..keep).rev() {
-            match self.move_to(&numbered(number), &numbered(number + 1)) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        self.move_to(&self.name, &numbered(1))
-    }
-
-    fn move_to(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-        fs::renameat(&self.directory, from, &self.directory, to)
     }
 
     /// Opens what is at our path now, or makes it. If that fails, the old file does for as long as anybody can find it.
     fn renew(&mut self, has_name: bool) {
-        match open(&self.directory, &self.name) {
-            Ok(file) => {
-                self.file = file;
-                self.gone = false;
-                self.complained = false;
-            }
+        let next = match &self.rotated {
+            Some((_, series)) => series.next(&self.directory, &self.name),
+            None => open(&self.directory, &self.name).map(|file| (self.name.clone(), file)),
+        };
+        match next {
+            Ok(next) => self.take(next),
             Err(why) => {
                 self.gone = !has_name;
                 self.complain("is gone and cannot be made anew", &why);
             }
         }
+    }
+
+    fn take(&mut self, (name, file): (OsString, File)) {
+        (self.name, self.file) = (name, file);
+        self.gone = false;
+        self.complained = false;
     }
 
     fn complain(&mut self, what: &str, why: &str) {
@@ -131,13 +123,22 @@ impl OutputFile {
 }
 
 fn open(directory: &OwnedFd, name: &OsStr) -> Result<File, String> {
+    open_with(directory, name, OFlags::empty())
+}
+
+fn open_new(directory: &OwnedFd, name: &OsStr) -> Result<File, String> {
+    open_with(directory, name, OFlags::EXCL)
+}
+
+fn open_with(directory: &OwnedFd, name: &OsStr, more: OFlags) -> Result<File, String> {
     // A pipe would wait for its reader.
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::CREATE
         | OFlags::NOFOLLOW
         | OFlags::NONBLOCK
-        | OFlags::CLOEXEC;
+        | OFlags::CLOEXEC
+        | more;
     let file = fs::openat(directory, name, flags, Mode::RUSR | Mode::WUSR).map_err(|errno| match errno {
         Errno::LOOP => "it is a symbolic link".to_owned(),
         errno => text(errno),

@@ -28,6 +28,7 @@ pub fn all() -> Vec<Trial> {
             ("policy_of_the_page", policy_of_the_page),
             ("filters_and_pages", filters_and_pages),
             ("many_events", many_events),
+            ("prints", prints),
             ("bad_lines", bad_lines),
             ("output", output),
         ],
@@ -89,6 +90,10 @@ impl Scene {
 
     /// The elements of a page, as they are when its script has run.
     fn open(&self, page: &Path) -> Result<String> {
+        self.browse(page, "--dump-dom")
+    }
+
+    fn browse(&self, page: &Path, option: &str) -> Result<String> {
         // A page that asks something waits for an answer.
         let output = Command::new("timeout")
             .arg("120")
@@ -101,7 +106,7 @@ impl Scene {
                 "--enable-logging=stderr",
             ])
             .arg(format!("--user-data-dir={}", self.path("browser").display()))
-            .arg("--dump-dom")
+            .arg(option)
             .arg(format!("file://{}", page.display()))
             .stdin(Stdio::null())
             .output()?;
@@ -332,6 +337,18 @@ fn refused(output: &Output, code: i32, word: &str) -> Result<()> {
     let stderr = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(code) && output.stdout.is_empty(), "{output:?}");
     ensure!(stderr.lines().count() == 1 && stderr.contains(word), "no `{word}`: {stderr}");
+    Ok(())
+}
+
+/// On paper there are as many events as on the first page of the timeline, and all of the rest.
+fn prints() -> Result<()> {
+    let scene = Scene::new()?;
+    let page = scene.report(&[&scene.write("events.ndjson", &events(2500)?)?])?;
+    let paper = scene.path("report.pdf");
+    scene.browse(&page, &format!("--print-to-pdf={}", paper.display()))?;
+    let paper = fs::read(paper)?;
+    let pages = String::from_utf8_lossy(&paper).lines().filter(|line| line.ends_with("/Type /Page")).count();
+    ensure!(paper.starts_with(b"%PDF-") && (3..30).contains(&pages), "{pages} pages");
     Ok(())
 }
 

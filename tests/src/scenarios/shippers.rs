@@ -68,7 +68,7 @@ impl Rsyslog {
         let dir = tempfile::tempdir()?;
         let mut config = format!("global(workDirectory=\"{}\")\n{RSYSLOG}", dir.path().display());
         for (shipped, here) in [
-            ("/var/log/bypassd/events*", format!("{}*", events.display())),
+            ("/var/log/bypassd/events.*", format!("{}.*", events.display())),
             ("siem.example.com", "127.0.0.1".to_owned()),
             ("6514", port.to_string()),
         ] {
@@ -115,14 +115,17 @@ impl Drop for Rsyslog {
 fn written(scene: &Scene) -> Result<(usize, usize)> {
     let (mut files, mut events) = (0, 0);
     for entry in fs::read_dir(scene.output.parent().unwrap_or(&scene.output))? {
-        files += 1;
-        events += fs::read_to_string(entry?.path())?.lines().count();
+        let entry = entry?;
+        // The other is a link to the latest of them.
+        if entry.file_type()?.is_file() {
+            files += 1;
+            events += fs::read_to_string(entry.path())?.lines().count();
+        }
     }
     Ok((files, events))
 }
 
-/// Nothing is lost, over rotations while it runs and while it does not. rsyslogd may take a file that is renamed while it reads for a new
-/// one, at times, and sends it again: the same events then, which their ids tell.
+/// Nothing is lost and nothing doubled, over rotations while it runs and while it does not.
 fn rsyslog() -> Result<()> {
     let siem = Siem::start()?;
     let mut scene = Scene::start(&["--format", "native", "--output-max-size", "1M", "--output-keep", "90"])?;
@@ -156,8 +159,7 @@ fn rsyslog() -> Result<()> {
     wait_until("all that was written is there", there)?;
     rsyslog.stop()?;
     let received = received()?;
-    let ids: BTreeSet<_> = received.iter().filter_map(|event| event["id"].as_str()).collect();
-    ensure!(ids.len() == events, "{} ids of {events} events", ids.len());
+    ensure!(received.len() == events, "{} of {events} events", received.len());
     Ok(())
 }
 

@@ -63,10 +63,11 @@ fn the_oldest_file_goes_and_no_line_is_cut() {
     for line in ["one", "two", "three", "four", "five", "six", "seven", "longer than any file"] {
         scene.line(line);
     }
-    assert_eq!(scene.names(), ["events", "events.1", "events.2"]);
+    assert_eq!(scene.names(), ["events", "events.000003", "events.000004", "events.000005"]);
     assert_eq!(scene.read("events"), "longer than any file\n");
-    assert_eq!(scene.read("events.1"), "six\nseven\n");
-    assert_eq!(scene.read("events.2"), "four\nfive\n");
+    assert_eq!(fs::read_link(scene.path("events")).unwrap(), Path::new("events.000005"));
+    assert_eq!(scene.read("events.000004"), "six\nseven\n");
+    assert_eq!(scene.read("events.000003"), "four\nfive\n");
     for name in scene.names() {
         assert_eq!(scene.path(&name).metadata().unwrap().permissions().mode() & 0o7777, 0o600, "{name}");
     }
@@ -79,29 +80,71 @@ fn without_a_limit_there_is_one_file_and_with_none_kept_too() {
     assert_eq!(scene.names(), ["events"]);
     let mut scene = Scene::rotated(10, 0);
     scene.lines(&["one", "two", "three"]);
-    assert_eq!((scene.names(), scene.read("events")), (vec!["events".to_owned()], "three\n".to_owned()));
+    assert_eq!((scene.names().len(), scene.read("events")), (2, "three\n".to_owned()));
 }
 
 #[test]
-fn a_link_at_an_old_name_is_replaced_and_not_followed() {
-    for name in ["events.1", "events.2"] {
+fn the_latest_is_gone_on_with_and_a_plain_one_becomes_it() {
+    let mut scene = Scene::rotated(100, 9);
+    scene.line("one");
+    scene.file = OutputFile::open(&scene.path("events"), ROTATION).unwrap();
+    scene.line("two");
+    assert_eq!((scene.names().len(), scene.read("events.000001")), (2, "one\ntwo\n".to_owned()));
+    fs::remove_file(scene.path("events")).unwrap();
+    fs::write(scene.path("events"), "of before\n").unwrap();
+    scene.file = OutputFile::open(&scene.path("events"), ROTATION).unwrap();
+    scene.line("three");
+    assert_eq!([scene.read("events"), scene.read("events.000002")], [const { "of before\nthree\n" }; 2]);
+    // What is no number of ours is let alone.
+    for name in ["events.1", "events.000001x", "events.9999999999999"] {
+        fs::write(scene.path(name), "").unwrap();
+    }
+    fs::write(scene.path("events.1000000"), "").unwrap();
+    scene.file = OutputFile::open(&scene.path("events"), Some(Rotation { max_size: 4, keep: 0 })).unwrap();
+    scene.lines(&["six", "ten"]);
+    let names = ["events", "events.000001x", "events.1", "events.1000001", "events.9999999999999"];
+    assert_eq!(scene.names(), names);
+    assert_eq!(scene.read("events"), "ten\n");
+}
+
+const ROTATION: Option<Rotation> = Some(Rotation { max_size: 100, keep: 9 });
+
+#[test]
+fn links_are_replaced_and_not_followed() {
+    for name in ["events", "events.000002", "events.000003", "events.link"] {
         let mut scene = Scene::rotated(4, 2);
+        let _none = fs::remove_file(scene.path(name));
         let victim = scene.trap(name);
         scene.lines(&["one", "two", "six", "ten"]);
-        assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
-        assert_eq!([scene.read("events"), scene.read("events.1")], ["ten\n", "six\n"], "{name}");
+        assert_eq!(fs::read_to_string(victim).unwrap(), "precious", "{name}");
+        assert_eq!(scene.read("events"), "ten\n", "{name}");
+        scene.file = OutputFile::open(&scene.path("events"), ROTATION).unwrap();
+        scene.line("end");
+        assert_eq!(scene.read("events"), "ten\nend\n", "{name}");
     }
 }
 
 #[test]
-fn what_cannot_be_rotated_goes_on() {
-    let mut scene = Scene::rotated(4, 1);
-    fs::create_dir_all(scene.path("events.1/x")).unwrap();
-    scene.lines(&["one", "two"]);
-    assert_eq!(scene.read("events"), "one\ntwo\n");
-    fs::remove_dir_all(scene.path("events.1")).unwrap();
-    scene.line("six");
-    assert_eq!([scene.read("events"), scene.read("events.1")], ["six\n", "one\ntwo\n"]);
+fn what_is_no_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("events")).unwrap();
+    let error = OutputFile::open(&dir.path().join("events"), ROTATION).unwrap_err().to_string();
+    assert!(error.contains("it is not a regular file"), "{error}");
+}
+
+#[test]
+fn what_somebody_takes_away_is_followed_by_the_next() {
+    let mut scene = Scene::rotated(100, 9);
+    scene.line("one");
+    fs::rename(scene.path("events.000001"), scene.path("taken")).unwrap();
+    scene.line("two");
+    assert_eq!([scene.read("taken"), scene.read("events")], ["one\n", "two\n"]);
+    // In the way of the link, and of nothing else.
+    fs::remove_file(scene.path("events")).unwrap();
+    fs::create_dir(scene.path("events")).unwrap();
+    fs::remove_file(scene.path("events.000002")).unwrap();
+    scene.lines(&["six", "ten"]);
+    assert_eq!(scene.read("events.000003"), "six\nten\n");
 }
 
 #[test]
@@ -157,6 +200,6 @@ fn the_directory_stays_the_one_it_was() {
     fs::rename(&path, scene.path("moved")).unwrap();
     symlink(elsewhere.path(), &path).unwrap();
     scene.lines(&["one", "two"]);
-    assert_eq!([scene.read("moved/events"), scene.read("moved/events.1")], ["two\n", "one\n"]);
+    assert_eq!([scene.read("moved/events.000002"), scene.read("moved/events.000001")], ["two\n", "one\n"]);
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
