@@ -87,7 +87,9 @@ impl Series {
 
     /// Replaces a link that is there, and never follows it.
     fn link(&self, directory: &OwnedFd, to: &OsStr) -> Result<(), Errno> {
-        let mut new = self.name.clone();
+        // No pattern of a shipper's for the numbered ones fits it.
+        let mut new = OsString::from(".");
+        new.push(&self.name);
         new.push(".link");
         match fs::unlinkat(directory, &new, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}

@@ -111,7 +111,7 @@ const ROTATION: Option<Rotation> = Some(Rotation { max_size: 100, keep: 9 });
 
 #[test]
 fn links_are_replaced_and_not_followed() {
-    for name in ["events", "events.000002", "events.000003", "events.link"] {
+    for name in ["events", "events.000002", "events.000003", ".events.link"] {
         let mut scene = Scene::rotated(4, 2);
         let _none = fs::remove_file(scene.path(name));
         let victim = scene.trap(name);
