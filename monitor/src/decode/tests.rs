@@ -1,7 +1,8 @@
+use std::mem::offset_of;
+use std::net::Ipv6Addr;
+
 use monitor_abi::record::{SECTION_ANCESTOR, SECTION_ARGS, SECTION_EXE, SECTION_OBJECT};
 use proptest::prelude::*;
-
-use std::net::Ipv6Addr;
 
 use super::*;
 
@@ -61,6 +62,19 @@ fn a_file_record_is_decoded() {
     assert_eq!(file.path_seen, b"/etc/kubernetes/manifests/a.yaml");
     assert_eq!(file.key, ObjectKey::new(0x10_0003, 9));
     assert!(file.read && !file.write && !file.directory);
+}
+
+#[test]
+fn flags_of_the_head_are_told() {
+    const FLAGS: usize = offset_of!(Head, flags);
+    for flag in [0, HEAD_STALE, HEAD_ANCESTOR, HEAD_ACROSS, HEAD_NUMBERS] {
+        let mut record = record(TAG_FILE, &file_object(0, 0), &[]);
+        record[FLAGS..FLAGS + 4].copy_from_slice(&flag.to_ne_bytes());
+        let Decoded { stale, ancestor, across, unnamed, hooked, .. } = access(&record);
+        let told =
+            [(stale, HEAD_STALE), (ancestor, HEAD_ANCESTOR), (across, HEAD_ACROSS), (unnamed, HEAD_NUMBERS)];
+        assert!(told.iter().all(|(is_told, of)| *is_told == (flag == *of)) && hooked, "{flag}: {told:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod arm;
 mod keeper;
 mod notice;
+mod number;
 mod owner;
 mod place;
 mod plan;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch};
-use rustix::fs::{OFlags, fstat};
+use rustix::fs::fstat;
 
 use super::arm::Arming;
 use super::notice::Notice;
@@ -16,7 +16,7 @@ use super::targets::Targets;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
 use crate::model::Class;
-use crate::node::{FileId, Mounts, Root, born};
+use crate::node::{FileId, Mounts, Root};
 use crate::target::What;
 
 /// Whether a target is watched.
@@ -59,9 +59,6 @@ pub struct Above {
     /// When it was last found there.
     pub found: Instant,
 }
-
-/// File systems take the time of the kernel's last tick, which can be so many nanoseconds ago.
-const TICK: i128 = 10_000_000;
 
 /// Marks an entry of the map of objects that is not a target itself.
 const NO_TARGET: u32 = u32::MAX;
@@ -131,20 +128,6 @@ impl Plan {
     fn entry(&mut self, key: ObjectKey) -> &mut Watch {
         let generation = self.generations.get(&key).copied().unwrap_or_default();
         self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags: 0, generation })
-    }
-
-    /// Whether an object that was found at its path is there, and was at that time (nanoseconds since 1970).
-    pub(super) fn is_there(&self, root: &Root, key: ObjectKey, since: i128) -> bool {
-        let Some(path) = self.paths.get(&key).filter(|_| self.generations.contains_key(&key)) else {
-            return false;
-        };
-        let found = root.open(path, OFlags::PATH).and_then(|fd| Ok((FileId::from(&fstat(&fd)?), born(&fd))));
-        found.is_ok_and(|(id, born)| {
-            // Where one file system is on top of another, a path leads to an object of each.
-            let known = self.ids.get(&id).and_then(|key| self.paths.get(key));
-            // A number that was used again can be used for the same path once more.
-            known == Some(path) && born.is_none_or(|born| born + TICK <= since)
-        })
     }
 
     /// Remembers as what else an object is known.
@@ -236,8 +219,6 @@ const MOST_CAME: usize = 1024;
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
-
     use super::*;
 
     #[test]
@@ -248,34 +229,6 @@ mod tests {
         plan.object(dir, 5, 2);
         plan.object(dir, 6, 1);
         assert_eq!(plan.desired.objects[&dir], Watch { target: 5, flags: WATCH_NAMES | 2, generation: 0 });
-    }
-
-    #[test]
-    fn what_has_the_number_of_another_is_not_where_that_one_was() {
-        let dir = tempfile::tempdir().unwrap();
-        let (path, new) = (dir.path().join("config.yaml"), dir.path().join("new"));
-        fs::write(&path, "a").unwrap();
-        let (root, key, kept) = (Root::here().unwrap(), ObjectKey::new(1, 7), ObjectKey::new(1, 8));
-        let mut plan = Plan::default();
-        plan.generations.insert(key, 3);
-        plan.object(key, 5, WATCH_SELF);
-        plan.paths.insert(key, path.clone());
-        plan.id(&OwnedFd::from(File::open(&path).unwrap()), &[key]);
-        plan.keep_object(kept, Watch { target: 5, flags: WATCH_SELF, generation: 9 });
-        plan.paths.insert(kept, path.clone());
-        assert_eq!(plan.desired.objects[&key], Watch { target: 5, flags: WATCH_SELF, generation: 3 });
-        assert_eq!(plan.desired.objects[&kept].generation, 9);
-        let (born, is_there) =
-            (born(File::open(&path).unwrap()), |key, since| plan.is_there(&root, key, since));
-        assert!(is_there(key, i128::MAX));
-        assert!(is_there(key, 0) == born.is_none(), "it was made later");
-        assert!(!is_there(kept, i128::MAX), "another has its place");
-        assert!(!is_there(ObjectKey::new(1, 9), i128::MAX), "nothing is known of it");
-        fs::write(&new, "b").unwrap();
-        fs::rename(new, &path).unwrap();
-        assert!(!is_there(key, i128::MAX));
-        fs::remove_file(&path).unwrap();
-        assert!(!is_there(key, i128::MAX));
     }
 
     #[test]
