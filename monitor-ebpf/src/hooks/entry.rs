@@ -137,8 +137,8 @@ fn moved<R: Reader>(hook: Hook, kind: u32, old: Kernel, new: Kernel) {
         return;
     }
     let mut matched = matching::file::<R>(inode, old);
-    if matched.is_none() && kind != CHANGE_LINK {
-        matched = ancestor::<R>(new, inode);
+    if !matching::is_sure(matched) && kind != CHANGE_LINK {
+        matched = ancestor::<R>(new, inode).or(matched);
     }
     let Some(matched) = matched else { return };
     if matched.flags() & HEAD_ANCESTOR != 0 {

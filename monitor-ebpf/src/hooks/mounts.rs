@@ -106,7 +106,8 @@ fn unmounted<A: Arguments>(ctx: &A) {
 #[inline(always)]
 fn covered<R: Reader>(dentry: Kernel) -> Option<Match> {
     let inode = R::pointer(dentry, Field::DentryInode);
-    matching::file::<R>(inode, dentry).or_else(|| matching::below::<R>(inode))
+    let matched = matching::file::<R>(inode, dentry);
+    if matching::is_sure(matched) { matched } else { matching::below::<R>(inode).or(matched) }
 }
 
 #[inline(always)]

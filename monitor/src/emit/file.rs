@@ -64,7 +64,10 @@ impl OutputFile {
         let rotated = rotation.map(|rotation| (rotation.max_size, Series::new(&name, rotation.keep)));
         let (name, file) = match &rotated {
             Some((_, series)) => series.latest(&directory).map_err(failed)?,
-            None => open(&directory, &name).map(|file| (name, file)).map_err(failed)?,
+            None => {
+                series::remove_link(&directory, &name);
+                open(&directory, &name).map(|file| (name, file)).map_err(failed)?
+            }
         };
         let path = path.to_owned();
         Ok(Self { path, directory, name, file, rotated, gone: false, complained: false })

@@ -31,6 +31,11 @@ impl Handler {
 
     /// A directory above targets concerns each class of them.
     pub(super) fn access(&mut self, decoded: &Decoded) {
+        let Access { object, boottime, .. } = &decoded.access;
+        if decoded.stale && !self.keeper.is_itself(object, self.context.clock.since_1970(*boottime)) {
+            tracing::debug!(?object, "has the number of a watched one that is gone");
+            return;
+        }
         let id = match &decoded.access.object {
             Object::Process(_) => return self.control(decoded),
             Object::UnixSocket(socket) if !socket.path_named.is_empty() => {
@@ -41,7 +46,10 @@ impl Handler {
             }
             _ => decoded.access.target,
         };
-        self.repeats.expect(&decoded.access);
+        // What is found in other ways is told each time.
+        if !decoded.stale && !decoded.across {
+            self.repeats.expect(&decoded.access);
+        }
         if decoded.across {
             return self.across(id, decoded);
         }
@@ -88,10 +96,6 @@ impl Handler {
         if let Object::InetSocket(inet) = &decoded.access.object {
             // Either end may be the node's since a moment ago.
             self.addresses.check(&[inet.src_ip, inet.dst_ip]);
-        }
-        let Access { object, boottime, .. } = &decoded.access;
-        if decoded.stale && !self.keeper.is_itself(object, self.context.clock.since_1970(*boottime)) {
-            return None;
         }
         let Some(target) = self.keeper.target(id) else {
             tracing::error!(target = id.0, "a record names an unknown target");

@@ -78,6 +78,7 @@ pub async fn run(
             }
             () = handler.teller.due(&handler.kernel) => {
                 // The open that made what was told of may have been seen long ago.
+                handler.hear();
                 ring.drain_all(|record| handler.record(record));
                 handler.tell(false);
                 // What was left to the kernel while too much waited.
@@ -97,7 +98,11 @@ pub async fn run(
                 handler.look_at_executables();
             }
             running = handler.lookout.looked() => handler.look_at_running(running),
-            () = handler.held.due() => handler.release(false),
+            () = handler.held.due() => {
+                // What it waits for, too.
+                ring.drain_all(|record| handler.record(record));
+                handler.release(false);
+            }
             () = handler.keeper.due() => handler.refresh(),
             _ = check.tick() => handler.check_health(false),
         }

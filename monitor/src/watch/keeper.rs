@@ -263,8 +263,8 @@ impl Keeper {
         self.targets.iter().filter_map(|(id, target)| Some((target, self.plan.state(id)?)))
     }
 
-    /// Whether what has the number of a watched object is that object, and was at that time (nanoseconds since 1970). Its generation alone proves nothing: on ext4, whoever may write
-    /// to a file can change that of a living one (`EXT4_IOC_SETVERSION`).
+    /// Whether what has the number of a watched object is that object, and was at that time (nanoseconds since 1970). Its generation alone proves nothing: on ext4, whoever owns
+    /// a file may be able to change that of a living one (`EXT4_IOC_SETVERSION`).
     pub fn is_itself(&self, object: &Object, since: i128) -> bool {
         let key = match object {
             Object::File(file) => file.key,

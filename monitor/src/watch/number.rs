@@ -1,6 +1,6 @@
 //! Inode numbers that are used again: what has the number of a watched object, and another generation, may be that object all the same.
 
-use rustix::fs::{OFlags, fstat};
+use rustix::fs::{FsWord, OFlags, fstat, fstatfs};
 
 use super::plan::Plan;
 use crate::access::ObjectKey;
@@ -9,19 +9,23 @@ use crate::node::{FileId, Root, born};
 /// File systems take the time of the kernel's last tick, which can be so many nanoseconds ago.
 const TICK: i128 = 10_000_000;
 
+/// There each subvolume has numbers of its own, and nobody can change a generation.
+const BTRFS_SUPER_MAGIC: FsWord = 0x9123_683e;
+
 impl Plan {
     /// Whether an object that was found at its path is there, and was at that time (nanoseconds since 1970).
     pub(super) fn is_there(&self, root: &Root, key: ObjectKey, since: i128) -> bool {
         let Some(path) = self.paths.get(&key).filter(|_| self.generations.contains_key(&key)) else {
             return false;
         };
-        let found = root.open(path, OFlags::PATH).and_then(|fd| Ok((FileId::from(&fstat(&fd)?), born(&fd))));
-        found.is_ok_and(|(id, born)| {
-            // Where one file system is on top of another, a path leads to an object of each.
-            let known = self.ids.get(&id).and_then(|key| self.paths.get(key));
+        let Ok(fd) = root.open(path, OFlags::PATH) else { return false };
+        let (Ok(stat), Ok(system)) = (fstat(&fd), fstatfs(&fd)) else { return false };
+        // Where one file system is on top of another, a path leads to an object of each.
+        let known = self.ids.get(&FileId::from(&stat)).and_then(|key| self.paths.get(key));
+        system.f_type != BTRFS_SUPER_MAGIC
+            && known == Some(path)
             // A number that was used again can be used for the same path once more.
-            known == Some(path) && born.is_none_or(|born| born + TICK <= since)
-        })
+            && born(&fd).is_none_or(|born| born + TICK <= since)
     }
 }
 

@@ -7,13 +7,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{open, open_new, text};
 
-/// Of the numbers that are looked at, so that somebody else's name does not end the series.
-const DIGITS_MAX: usize = 12;
+/// Whoever puts a date behind a name uses more digits.
+const NUMBER_MAX: u64 = 9_999_999;
 
 #[derive(Debug)]
 pub(super) struct Series {
@@ -33,10 +33,13 @@ impl Series {
         let latest = self.numbers(directory)?.last().copied();
         match fs::statat(directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                let own = self.numbered(latest.unwrap_or(0) + 1);
-                let flags = fs::RenameFlags::NOREPLACE;
-                fs::renameat_with(directory, &self.name, directory, &own, flags).map_err(text)?;
-                let file = open(directory, &own)?;
+                let (own, file) = (self.after(latest)?, open(directory, &self.name)?);
+                match fs::renameat_with(directory, &self.name, directory, &own, RenameFlags::NOREPLACE) {
+                    // NFS has no such renaming.
+                    Err(Errno::INVAL) => fs::renameat(directory, &self.name, directory, &own),
+                    renamed => renamed,
+                }
+                .map_err(text)?;
                 return Ok(self.begin(directory, own, file));
             }
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink => {
@@ -55,14 +58,23 @@ impl Series {
     /// A new file after that one, which may be gone.
     pub(super) fn next(&self, directory: &OwnedFd, own: &OsStr) -> Result<(OsString, File), String> {
         let latest = self.numbers(directory)?.last().copied().max(self.number(own.as_bytes()));
-        let name = self.numbered(latest.unwrap_or(0) + 1);
+        let name = self.after(latest)?;
+        // Before, so that a full disk has room again.
+        if let Err(why) = self.leave(directory, self.keep.max(1)) {
+            tracing::warn!("old files of {} cannot be removed: {why}", self.name.display());
+        }
         let file = open_new(directory, &name)?;
         Ok(self.begin(directory, name, file))
     }
 
+    fn after(&self, latest: Option<u64>) -> Result<OsString, String> {
+        let next = latest.unwrap_or(0) + 1;
+        if next <= NUMBER_MAX { Ok(self.numbered(next)) } else { Err("there is no higher number".to_owned()) }
+    }
+
     /// What cannot be done beside it is tried again the next time.
     fn begin(&self, directory: &OwnedFd, name: OsString, file: File) -> (OsString, File) {
-        if let Err(why) = self.leave_the_latest(directory) {
+        if let Err(why) = self.leave(directory, self.keep.saturating_add(1)) {
             tracing::warn!("old files of {} cannot be removed: {why}", self.name.display());
         }
         if let Err(errno) = self.link(directory, &name) {
@@ -76,17 +88,28 @@ impl Series {
         (name, file)
     }
 
-    fn leave_the_latest(&self, directory: &OwnedFd) -> Result<(), String> {
+    /// So many are left, the latest.
+    fn leave(&self, directory: &OwnedFd, count: u32) -> Result<(), String> {
         let numbers = self.numbers(directory)?;
-        let kept = usize::try_from(self.keep).unwrap_or(usize::MAX).saturating_add(1);
-        let old = &numbers[..numbers.len().saturating_sub(kept)];
-        old.iter()
-            .try_for_each(|number| fs::unlinkat(directory, self.numbered(*number), AtFlags::empty()))
-            .map_err(text)
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut result = Ok(());
+        for number in &numbers[..numbers.len().saturating_sub(count)] {
+            match fs::unlinkat(directory, self.numbered(*number), AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(errno) => result = Err(text(errno)),
+            }
+        }
+        result
     }
 
-    /// Replaces a link that is there, and never follows it.
+    /// Replaces a link that is there, and never follows it. Anything else there is not ours.
     fn link(&self, directory: &OwnedFd, to: &OsStr) -> Result<(), Errno> {
+        match fs::statat(directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {}
+            Ok(_) => return Err(Errno::EXIST),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno),
+        }
         // No pattern of a shipper's for the numbered ones fits it.
         let mut new = OsString::from(".");
         new.push(&self.name);
@@ -119,7 +142,17 @@ impl Series {
 
     fn number(&self, name: &[u8]) -> Option<u64> {
         let digits = name.strip_prefix(self.name.as_bytes())?.strip_prefix(b".")?;
-        let are_digits = digits.iter().all(u8::is_ascii_digit) && (6..=DIGITS_MAX).contains(&digits.len());
-        are_digits.then(|| str::from_utf8(digits).ok()?.parse().ok()).flatten()
+        let number = str::from_utf8(digits).ok()?.parse().ok().filter(|number| *number <= NUMBER_MAX)?;
+        (self.numbered(number).as_bytes() == name).then_some(number)
+    }
+}
+
+/// Makes room for a plain file where an output that was rotated left its link.
+pub(super) fn remove_link(directory: &OwnedFd, name: &OsStr) {
+    let series = Series::new(name, 0);
+    let to = fs::readlinkat(directory, name, Vec::new());
+    if to.is_ok_and(|to| series.number(to.as_bytes()).is_some()) {
+        // If it stays, to open it says why.
+        let _stays = fs::unlinkat(directory, name, AtFlags::empty());
     }
 }

@@ -96,15 +96,27 @@ fn the_latest_is_gone_on_with_and_a_plain_one_becomes_it() {
     scene.line("three");
     assert_eq!([scene.read("events"), scene.read("events.000002")], [const { "of before\nthree\n" }; 2]);
     // What is no number of ours is let alone.
-    for name in ["events.1", "events.000001x", "events.9999999999999"] {
+    for name in ["events.1", "events.000001x", "events.20261127", "events.0000009"] {
         fs::write(scene.path(name), "").unwrap();
     }
     fs::write(scene.path("events.1000000"), "").unwrap();
     scene.file = OutputFile::open(&scene.path("events"), Some(Rotation { max_size: 4, keep: 0 })).unwrap();
     scene.lines(&["six", "ten"]);
-    let names = ["events", "events.000001x", "events.1", "events.1000001", "events.9999999999999"];
+    let names =
+        ["events", "events.0000009", "events.000001x", "events.1", "events.1000001", "events.20261127"];
     assert_eq!(scene.names(), names);
     assert_eq!(scene.read("events"), "ten\n");
+    // Without rotation there is the one file again.
+    scene.file = OutputFile::open(&scene.path("events"), None).unwrap();
+    scene.line("plain");
+    assert_eq!([scene.read("events"), scene.read("events.1000001")], ["plain\n", "ten\n"]);
+    // Whose content is nobody else's: the link gives way.
+    scene.file = OutputFile::open(&scene.path("other"), Some(Rotation { max_size: 4, keep: 2 })).unwrap();
+    fs::remove_file(scene.path("other")).unwrap();
+    fs::write(scene.path("other"), "precious").unwrap();
+    fs::create_dir_all(scene.path("other.000001x")).unwrap();
+    scene.lines(&["six", "ten", "end"]);
+    assert_eq!([scene.read("other"), scene.read("other.000003")], ["precious", "end\n"]);
 }
 
 const ROTATION: Option<Rotation> = Some(Rotation { max_size: 100, keep: 9 });
@@ -122,6 +134,14 @@ fn links_are_replaced_and_not_followed() {
         scene.line("end");
         assert_eq!(scene.read("events"), "ten\nend\n", "{name}");
     }
+}
+
+#[test]
+fn what_cannot_be_removed_keeps_nothing_else() {
+    let mut scene = Scene::rotated(4, 1);
+    fs::create_dir_all(scene.path("events.000000/x")).unwrap();
+    scene.lines(&["one", "two", "six", "ten"]);
+    assert_eq!(scene.names(), ["events", "events.000000", "events.000003", "events.000004"]);
 }
 
 #[test]
