@@ -20,6 +20,7 @@ use crate::{build, image, paths};
 
 mod boot;
 mod cpio;
+mod emulation;
 mod initramfs;
 mod kernel;
 mod libraries;
@@ -251,7 +252,7 @@ fn boot_with(
         Ok(String::from_utf8_lossy(&console).replace('\r', ""))
     };
     let mut output = boot()?;
-    if is_of_the_emulation(&output) {
+    if emulation::stopped_it(&output) {
         eprintln!(
             "{}: the emulated kernel met a breakpoint of its own, and is booted once more",
             options.name
@@ -262,14 +263,6 @@ fn boot_with(
     let exit_code =
         output.lines().rev().find_map(|line| line.strip_prefix("guest-init: exit code ")?.parse().ok());
     Ok((exit_code, output))
-}
-
-/// Whether the kernel stopped because it is emulated: one CPU sometimes meets the breakpoint that another put where it rewrites the
-/// kernel's code, and has taken away again. Mostly that is while it boots, before anything of ours ran. A breakpoint in the middle of a
-/// function that is no probe's is never ours.
-fn is_of_the_emulation(console: &str) -> bool {
-    let stopped = console.contains("Kernel panic");
-    stopped && (console.contains("Oops: int3") || !console.contains("running "))
 }
 
 /// Runs the benchmarks in a guest and returns what they wrote.
@@ -296,20 +289,4 @@ pub fn bench(
 
 fn log_path(name: &str) -> Result<std::path::PathBuf> {
     Ok(paths::target()?.join("vm/log").join(format!("{name}.log")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_of_the_emulation;
-
-    #[test]
-    fn only_a_kernel_that_stopped_by_itself_is_booted_again() {
-        let panic = "Kernel panic - not syncing: Fatal exception in interrupt";
-        let int3 = format!("[ 1.2] Oops: int3: 0000 [#1]\n[ 1.3] {panic}");
-        assert!(is_of_the_emulation(&int3));
-        assert!(is_of_the_emulation(&format!("running 7 tests\n{int3}")));
-        assert!(is_of_the_emulation(panic));
-        assert!(!is_of_the_emulation(&format!("running 7 tests\n[ 1.2] BUG: kernel NULL pointer\n{panic}")));
-        assert!(!is_of_the_emulation("guest-init: exit code 101"));
-    }
 }
