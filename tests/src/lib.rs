@@ -7,3 +7,4 @@ pub mod daemonset;
 pub mod event;
 pub mod node;
 pub mod scenarios;
+pub mod tables;

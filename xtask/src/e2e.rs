@@ -16,11 +16,11 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    run_with(&args.filter, &[])
+    run_as("native", &args.filter, &[])
 }
 
-/// The same, with more in the tests' environment.
-pub fn run_with(filter: &[String], envs: &[(&str, String)]) -> Result<()> {
+/// The same under another name, with more in the tests' environment.
+pub fn run_as(name: &str, filter: &[String], envs: &[(&str, String)]) -> Result<()> {
     let programs = build::test_programs()?;
     let bypassd = build::daemon(true)?;
     let mut child = Command::new(&programs.e2e)
@@ -44,10 +44,10 @@ pub fn run_with(filter: &[String], envs: &[(&str, String)]) -> Result<()> {
     }
     let status = child.wait()?;
     let Some(tally) = Tally::read(&output) else {
-        println!("native: 0 passed, 1 failed");
+        println!("{name}: 0 passed, 1 failed");
         bail!("the end-to-end tests stopped before their end ({status})");
     };
-    println!("native: {tally}");
+    println!("{name}: {tally}");
     if !status.success() || tally.failed > 0 {
         bail!("end-to-end tests failed on this machine");
     }

@@ -4,16 +4,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use crate::{build, cargo, command, e2e, fuzz, setup, vm};
+use crate::{build, cargo, command, e2e, fuzz, setup, soak, vm};
 
 type Part = (&'static str, fn() -> Result<()>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("setup", || setup::ensure(None)),
     ("unit tests", unit_tests),
     ("fuzz", || fuzz::run(&fuzz::Args::short())),
     ("build", || build::daemon(true).map(drop)),
     ("native", || e2e::run(&e2e::Args::all())),
+    ("soak", || soak::run(&soak::Args::short())),
     ("guests", vm::run_all),
 ];
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use aya::maps::{Array, HashMap, Map, MapData, loaded_maps};
+use aya::maps::{Array, HashMap};
 use libtest_mimic::Trial;
 use serde_json::json;
 
@@ -18,6 +18,7 @@ use crate::daemon::{Daemon, command, manifests, policy, program};
 use crate::daemonset::{DaemonSet, mask};
 use crate::event::{at, expect};
 use crate::node::{is_guest, wait_until};
+use crate::tables;
 
 pub fn all() -> Vec<Trial> {
     trials(
@@ -91,13 +92,15 @@ fn blind() -> Result<()> {
 /// Someone removes from the kernel's table what is watched, as `bpftool map delete` does.
 fn emptied() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let others: BTreeSet<_> = ids("OBJECTS").into_iter().collect();
+    let others: BTreeSet<_> = tables::named("OBJECTS").into_iter().collect();
     let (mut daemon, address) = operations::served(&manifests(dir.path(), ""))?;
     wait_until("the daemon to be ready", || operations::is_ready(address))?;
-    let own =
-        ids("OBJECTS").into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
-    let mut table = HashMap::<_, Key, Value>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
-    let keys: Vec<Key> = table.keys().collect::<Result<_, _>>()?;
+    let own = tables::named("OBJECTS")
+        .into_iter()
+        .find(|id| !others.contains(id))
+        .context("the daemon has no table")?;
+    let mut table = HashMap::<_, tables::Key, tables::Value>::try_from(tables::open(own)?)?;
+    let keys: Vec<tables::Key> = table.keys().collect::<Result<_, _>>()?;
     ensure!(!keys.is_empty(), "nothing is watched");
     for key in &keys {
         table.remove(key)?;
@@ -115,25 +118,16 @@ fn emptied() -> Result<()> {
 /// Nobody can have himself taken for the daemon, or answer in its place.
 fn frozen() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let others: BTreeSet<_> = ids("OWN").into_iter().collect();
+    let others: BTreeSet<_> = tables::named("OWN").into_iter().collect();
     let daemon = Daemon::fresh(&manifests(dir.path(), ""))?;
-    let own = ids("OWN").into_iter().find(|id| !others.contains(id)).context("the daemon has no table")?;
-    let mut table = Array::<_, [u64; 6]>::try_from(Map::from_map_data(MapData::from_id(own)?)?)?;
+    let own = tables::named("OWN")
+        .into_iter()
+        .find(|id| !others.contains(id))
+        .context("the daemon has no table")?;
+    let mut table = Array::<_, [u64; 6]>::try_from(tables::open(own)?)?;
     let value = table.get(&0, 0)?;
     ensure!(table.set(0, value, 0).is_err(), "it can be written to");
     daemon.finish().map(drop)
-}
-
-/// An object's device and number.
-type Key = [u64; 2];
-
-/// A target, flags and a generation.
-type Value = [u32; 3];
-
-/// Those of a daemon that ended may go while they are listed.
-fn ids(name: &str) -> Vec<u32> {
-    let maps = loaded_maps().filter_map(Result::ok);
-    maps.filter(|map| map.name_as_str() == Some(name)).map(|map| map.id()).collect()
 }
 
 /// The fallback works on kernels that can do better, too.
