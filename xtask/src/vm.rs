@@ -25,6 +25,7 @@ mod initramfs;
 mod kernel;
 mod libraries;
 mod modules;
+mod subjects;
 mod systemd;
 
 #[derive(clap::Args)]
@@ -196,34 +197,13 @@ fn run_guest(guest: &Guest<'_>, bypassd: &Path, programs: &TestPrograms, image: 
     Ok(())
 }
 
-const NEWEST: &str = "7.x";
-
-/// Subjects in which the kernel makes no difference: they run on this machine and on the newest kernel.
-const ANY_KERNEL: [&str; 10] = [
-    "bad_input",
-    "collect",
-    "commands",
-    "explain",
-    "image",
-    "keys",
-    "lifecycle",
-    "manifests",
-    "policy",
-    "reload",
-];
-
-/// Subjects that ask the kernel for nothing of their own: they run on this machine alone.
-const NO_KERNEL: [&str; 10] =
-    ["dist", "learn", "operations", "output", "posture", "report", "running", "shippers", "soak", "view"];
-
 type Outcome = (Option<Tally>, Option<i32>, String);
 
 fn boot_once(guest: &Guest<'_>, bypassd: &Path, programs: &TestPrograms, image: &Path) -> Result<Outcome> {
     let filter = &guest.args.filter;
     let mut arguments = [&[report::PLAIN.to_owned()], filter.as_slice()].concat();
     if filter.is_empty() && !guest.args.systemd {
-        let elsewhere: Vec<_> =
-            ANY_KERNEL.iter().filter(|_| guest.series.name != NEWEST).chain(&NO_KERNEL).copied().collect();
+        let elsewhere = subjects::elsewhere(guest.series);
         eprintln!("{}: left to other runs: {}", guest.name(), elsewhere.join(", "));
         arguments.extend(elsewhere.iter().flat_map(|subject| ["--skip".to_owned(), format!("{subject}::")]));
     }
