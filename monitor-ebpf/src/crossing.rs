@@ -37,8 +37,7 @@ fn cross(mnt: Kernel, dentry: Kernel) -> Option<Match> {
             child = Probe::pointer(mount, Field::MountMountpoint);
             mnt = address(Probe::pointer(mount, Field::MountParent), Field::MountVfsmount);
             let inode = Probe::pointer(child, Field::DentryInode);
-            let watch = matching::lookup(&matching::key::<Probe>(inode));
-            if let Some(watch) = watch
+            if let Some(watch) = matching::directory::<Probe>(inode)
                 && watch.flags & WATCH_TREE != 0
             {
                 return Some(Match::new(watch.target, depth, 0));

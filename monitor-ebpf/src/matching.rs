@@ -8,8 +8,8 @@ use monitor_abi::fields::Field;
 use monitor_abi::probe::Gate;
 use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_STALE};
 use monitor_abi::watch::{
-    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch, device_bit,
-    filter_slot,
+    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_EXACT, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch,
+    device_bit, filter_slot,
 };
 
 use crate::capture::inside;
@@ -124,9 +124,32 @@ pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
 /// The target of an object that is watched itself. `HEAD_STALE` says that it only has the number of one.
 #[inline(always)]
 pub fn known<R: Reader>(inode: Kernel, key: &ObjectKey, flags: u32) -> Option<Match> {
-    let watch = lookup(key)?;
+    let mut key = *key;
+    let watch = exact::<R>(lookup(&key)?, &mut key, inode)?;
     let stale = if watch.generation == generation::<R>(inode) { 0 } else { HEAD_STALE };
     (watch.flags & flags != 0).then_some(Match::new(watch.target, 0, stale))
+}
+
+/// What is watched by an inode's number is that inode, or none where its generation has to be the same: see `WATCH_EXACT`.
+#[inline(always)]
+fn exact<R: Reader>(watch: Watch, key: &mut ObjectKey, inode: Kernel) -> Option<Watch> {
+    if watch.flags & WATCH_EXACT == 0 {
+        return Some(watch);
+    }
+    let generation = generation::<R>(inode);
+    if watch.generation == generation {
+        return Some(watch);
+    }
+    key.generation = generation;
+    // SAFETY: as in `lookup`.
+    unsafe { OBJECTS.get(&*key) }.copied()
+}
+
+/// The entry for a directory.
+#[inline(always)]
+pub fn directory<R: Reader>(inode: Kernel) -> Option<Watch> {
+    let mut key = key::<R>(inode);
+    exact::<R>(lookup(&key)?, &mut key, inode)
 }
 
 /// Whether nothing else has to be looked for: what is found by a number alone counts if nothing else is found.
@@ -165,8 +188,9 @@ fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Ma
             return None;
         }
         let [next, inode] = R::words(parent, [Field::DentryParent, Field::DentryInode]);
-        let dir = ObjectKey::new(device, R::read(inode as Kernel, Field::InodeIno));
+        let mut dir = ObjectKey::new(device, R::read(inode as Kernel, Field::InodeIno));
         if let Some(watch) = look_through(gate, &dir)
+            && let Some(watch) = exact::<R>(watch, &mut dir, inode as Kernel)
             && let Some(found) = through::<R>(watch, dir, child, WATCH_TREE, depth)
         {
             return Some(found);
@@ -179,9 +203,15 @@ fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Ma
 /// The target below a directory: one of those, where there are more.
 #[inline(always)]
 pub fn below<R: Reader>(inode: Kernel) -> Option<Match> {
+    let mut key = key::<R>(inode);
     // SAFETY: as in `lookup`.
-    let target = unsafe { ANCESTORS.get(key::<R>(inode)) }.copied()?;
-    Some(Match::new(target, 0, HEAD_ANCESTOR))
+    let mut watch = unsafe { ANCESTORS.get(key) }.copied()?;
+    if watch.flags & WATCH_EXACT != 0 && watch.generation != generation::<R>(inode) {
+        key.generation = generation::<R>(inode);
+        // SAFETY: as in `lookup`.
+        watch = unsafe { ANCESTORS.get(key) }.copied()?;
+    }
+    Some(Match::new(watch.target, 0, HEAD_ANCESTOR))
 }
 
 /// The target of a socket in the file system: by inode, else by its name or its directory, so that a socket made anew is still watched.
@@ -199,8 +229,10 @@ pub fn socket<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
 /// `depth` is how many names lie below `child`.
 #[inline(always)]
 pub fn in_directory<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
-    let dir = key::<R>(R::pointer(parent, Field::DentryInode));
-    through::<R>(lookup(&dir)?, dir, child, flags, depth)
+    let inode = R::pointer(parent, Field::DentryInode);
+    let mut dir = key::<R>(inode);
+    let watch = exact::<R>(lookup(&dir)?, &mut dir, inode)?;
+    through::<R>(watch, dir, child, flags, depth)
 }
 
 #[inline(always)]
@@ -221,7 +253,7 @@ fn name<R: Reader>(dir: ObjectKey, child: Kernel) -> Option<u32> {
     }
     // VERIFIER: no detour over the stack where there is no type to lose; on 6.1 there is no room for it.
     let child = if R::ANYWHERE { child as u64 } else { untyped(child) };
-    let word = find_name(dir.ino, dir.dev, child);
+    let word = find_name(dir.ino, dir.dev, dir.generation, child);
     (word != 0).then_some(word as u32)
 }
 
@@ -243,8 +275,8 @@ fn short_name(dir: ObjectKey, child: Kernel) -> Option<u32> {
 /// VERIFIER: exported, so that it is checked once and not for each step upwards.
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn find_name(ino: u64, dev: u32, child: u64) -> u64 {
-    let mut key = NameKey { dir: ObjectKey::new(dev, ino), name: [0; NAME_MAX] };
+extern "C" fn find_name(ino: u64, dev: u32, generation: u32, child: u64) -> u64 {
+    let mut key = NameKey { dir: ObjectKey { ino, dev, generation }, name: [0; NAME_MAX] };
     if !read_name(&mut key, child as Kernel) {
         return 0;
     }

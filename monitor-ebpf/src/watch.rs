@@ -7,13 +7,13 @@
 pub struct ObjectKey {
     pub ino: u64,
     pub dev: u32,
-    /// Always zero: map keys are compared byte by byte.
-    pub pad: u32,
+    /// Zero but for an object that shares its number with another that is watched: see `WATCH_EXACT`.
+    pub generation: u32,
 }
 
 impl ObjectKey {
     pub const fn new(dev: u32, ino: u64) -> Self {
-        Self { ino, dev, pad: 0 }
+        Self { ino, dev, generation: 0 }
     }
 }
 
@@ -34,6 +34,10 @@ pub const WATCH_SELF: u32 = 1;
 pub const WATCH_TREE: u32 = 1 << 1;
 /// Some names directly inside the directory are watched: look into the map of names.
 pub const WATCH_NAMES: u32 = 1 << 2;
+
+/// The generation has to be the same, too: where each part of a file system counts its files for itself, as subvolumes of btrfs do,
+/// and nobody can change a generation. A second one with the same number has a key with its generation.
+pub const WATCH_EXACT: u32 = 1 << 4;
 
 /// Connections from elsewhere to the port are accesses, too. The programs tell of all, and the daemon leaves out what is none.
 pub const WATCH_INBOUND: u32 = 1 << 3;

@@ -209,6 +209,25 @@ impl Access {
 }
 
 impl Object {
+    /// Of what is in a file system.
+    pub fn key(&self) -> Option<ObjectKey> {
+        match self {
+            Self::File(file) => Some(file.key),
+            Self::Mount(mount) => Some(mount.key),
+            Self::UnixSocket(socket) => Some(socket.key),
+            Self::InetSocket(_) | Self::Process(_) => None,
+        }
+    }
+
+    pub fn key_mut(&mut self) -> Option<&mut ObjectKey> {
+        match self {
+            Self::File(file) => Some(&mut file.key),
+            Self::Mount(mount) => Some(&mut mount.key),
+            Self::UnixSocket(socket) => Some(&mut socket.key),
+            Self::InetSocket(_) | Self::Process(_) => None,
+        }
+    }
+
     /// The same without a path that nobody saw.
     pub fn unseen(self) -> Self {
         match self {

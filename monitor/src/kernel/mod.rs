@@ -18,6 +18,7 @@ mod repeats;
 mod stats;
 mod table;
 
+pub use answer::Answer;
 pub use backend::{Attached, Candidate, HookReport, HookState};
 pub use calm::Calm;
 pub use doers::Kinds;

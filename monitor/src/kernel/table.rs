@@ -22,7 +22,7 @@ pub struct Desired {
     pub names: Map<NameKey, u32>,
     pub ports: Map<u32, Watch>,
     /// Directories above targets, each with one of those.
-    pub ancestors: Map<ObjectKey, u32>,
+    pub ancestors: Map<ObjectKey, Watch>,
 }
 
 /// The kernel's executables that rules allow; the values mean nothing.
@@ -41,7 +41,7 @@ pub struct Table {
     pub(super) objects: HashMap<MapData, ObjectKey, Watch>,
     pub(super) names: HashMap<MapData, NameKey, u32>,
     pub(super) ports: HashMap<MapData, u32, Watch>,
-    pub(super) ancestors: HashMap<MapData, ObjectKey, u32>,
+    pub(super) ancestors: HashMap<MapData, ObjectKey, Watch>,
     pub(super) executables: HashMap<MapData, ObjectKey, u8>,
     news: Array<MapData, News>,
     news_seen: Array<MapData, News>,

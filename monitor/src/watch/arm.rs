@@ -159,8 +159,8 @@ impl Arming<'_> {
     ) -> Result<(io::Result<OwnedFd>, Vec<ObjectKey>), LoadError> {
         let Self { kernel, root, plan, .. } = self;
         let (fd, answer) = kernel.probe(|| root.open(path, flags))?;
-        plan.generations.extend(answer.keys.iter().copied().zip(answer.generations));
-        Ok((fd, answer.keys))
+        let keys = plan.note(fd.as_ref().ok(), &answer);
+        Ok((fd, keys))
     }
 }
 

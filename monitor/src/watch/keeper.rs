@@ -14,7 +14,7 @@ use super::notice::Notices;
 use super::place::bytes;
 use super::plan::{Plan, State, plan};
 use super::targets::Targets;
-use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
+use crate::access::{Access, Actor, Object, ObjectKey, TargetId, UnixObject};
 use crate::decode::Decoded;
 use crate::event::Facts;
 use crate::kernel::{Kernel, LoadError, TableError};
@@ -120,8 +120,8 @@ impl Keeper {
             else {
                 continue;
             };
-            new.keep_object(*key, *watch);
-            new.paths.insert(*key, path.clone());
+            let key = new.keep_object(*key, *watch);
+            new.paths.insert(key, path.clone());
         }
     }
 
@@ -266,13 +266,14 @@ impl Keeper {
     /// Whether what has the number of a watched object is that object, and was at that time (nanoseconds since 1970). Its generation alone proves nothing: on ext4, whoever owns
     /// a file may be able to change that of a living one (`EXT4_IOC_SETVERSION`).
     pub fn is_itself(&self, object: &Object, since: i128) -> bool {
-        let key = match object {
-            Object::File(file) => file.key,
-            Object::Mount(mount) => mount.key,
-            Object::UnixSocket(socket) => socket.key,
-            Object::InetSocket(_) | Object::Process(_) => return true,
-        };
-        self.plan.is_there(&self.root, key, since)
+        object.key().is_none_or(|key| self.plan.is_there(&self.root, key, since))
+    }
+
+    /// Completes which object it was, where two that are watched have one number.
+    pub fn tell_apart(&self, access: &mut Access) {
+        if let Some(key) = access.object.key_mut() {
+            *key = self.plan.own_key(*key, access.target);
+        }
     }
 
     /// The target an access belongs to, which is not always the one whose directory it was found in.

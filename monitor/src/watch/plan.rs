@@ -1,17 +1,18 @@
 //! What the kernel is to watch for a list of targets, as the node looks now. It is made anew at every change and applied as
 //! a difference.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch};
+use monitor_abi::watch::{NameKey, WATCH_EXACT, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch};
 use rustix::fs::fstat;
 
 use super::arm::Arming;
 use super::notice::Notice;
+use super::number::Generation;
 use super::targets::Targets;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
@@ -37,7 +38,9 @@ pub struct Plan {
     /// What stat(2) shows of those objects, which is not always what the kernel holds.
     pub ids: HashMap<FileId, ObjectKey>,
     /// Which of those that have the same number one after the other they are, as far as they were looked at.
-    pub generations: HashMap<ObjectKey, u32>,
+    pub generations: HashMap<ObjectKey, Generation>,
+    /// Those of which another that is watched has the number.
+    pub twins: HashSet<ObjectKey>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
     /// Such parts that were missing a moment ago: what was made beneath them then may be told only now.
@@ -117,17 +120,25 @@ impl Plan {
         }
     }
 
-    /// The same for one that is not where it was.
-    pub(super) fn keep_object(&mut self, key: ObjectKey, known: Watch) {
+    /// The same for one that is not where it was. Returns the key that it has now.
+    pub(super) fn keep_object(&mut self, mut key: ObjectKey, known: Watch) -> ObjectKey {
+        if !self.desired.objects.contains_key(&ObjectKey::new(key.dev, key.ino)) {
+            key.generation = 0;
+        } else if key.generation != 0 {
+            self.twins.insert(key);
+        }
         self.object(key, known.target, known.flags & (WATCH_SELF | WATCH_TREE));
         if !self.generations.contains_key(&key) {
-            self.entry(key).generation = known.generation;
+            let watch = self.entry(key);
+            watch.generation = known.generation;
+            watch.flags |= known.flags & WATCH_EXACT;
         }
+        key
     }
 
     fn entry(&mut self, key: ObjectKey) -> &mut Watch {
-        let generation = self.generations.get(&key).copied().unwrap_or_default();
-        self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags: 0, generation })
+        let Generation { number, flags } = self.generations.get(&key).copied().unwrap_or_default();
+        self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags, generation: number })
     }
 
     /// Remembers as what else an object is known.
@@ -147,7 +158,8 @@ impl Plan {
 
     /// Adds a directory above a target.
     pub(super) fn above(&mut self, dir: ObjectKey, path: &Path, target: u32) {
-        self.desired.ancestors.entry(dir).or_insert(target);
+        let Generation { number, flags } = self.generations.get(&dir).copied().unwrap_or_default();
+        self.desired.ancestors.entry(dir).or_insert(Watch { target, flags, generation: number });
         let above = self.above.entry(dir).or_insert_with(|| Above {
             path: path.to_owned(),
             targets: Vec::new(),
@@ -191,8 +203,9 @@ impl Plan {
         for (dir, above) in old.above.drain() {
             let room = self.above.len() < MOST_ABOVE;
             if room && above.found.elapsed() < KEPT && !self.above.contains_key(&dir) {
-                if let Some(target) = above.targets.first() {
-                    self.desired.ancestors.entry(dir).or_insert(*target);
+                if let (Some(target), Some(known)) = (above.targets.first(), old.desired.ancestors.get(&dir))
+                {
+                    self.desired.ancestors.entry(dir).or_insert(Watch { target: *target, ..*known });
                 }
                 self.above.insert(dir, above);
             }
@@ -245,7 +258,7 @@ mod tests {
         assert_eq!(plan.above.keys().collect::<Vec<_>>(), [&other]);
         let mut next = Plan::default();
         next.keep_above(&mut plan);
-        assert_eq!(next.desired.ancestors, [(other, 4)].into());
+        assert_eq!(next.desired.ancestors, [(other, Watch { target: 4, flags: 0, generation: 0 })].into());
     }
 
     #[test]
