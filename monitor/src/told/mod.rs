@@ -99,7 +99,7 @@ impl Teller {
             // SAFETY: the descriptor is owned by the value, stays open and never changes.
             Ok(unsafe { AsyncFd::register_with_interest(group.try_clone()?, Interest::READABLE) }?)
         };
-        let ears = kernel.listener().groups().map(ear).collect::<io::Result<_>>()?;
+        let ears = kernel.listener().ears().map(ear).collect::<io::Result<_>>()?;
         Ok(Self { ears, ..Self::default() })
     }
 

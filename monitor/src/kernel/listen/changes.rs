@@ -4,12 +4,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::groups::Groups;
 use super::marks::{Attributes, Mark, Marks};
-use super::{Heard, Told, heard, read, sys};
+use super::{Heard, Told, heard, read};
 
 #[derive(Debug)]
 pub struct Changes {
-    group: OwnedFd,
+    groups: Groups,
     marks: Marks,
     /// The last that was heard.
     last: Option<Heard>,
@@ -17,16 +18,16 @@ pub struct Changes {
 
 impl Changes {
     pub fn new() -> io::Result<Self> {
-        Ok(Self { group: sys::changes()?, marks: Marks::default(), last: None })
+        Ok(Self { groups: Groups::new()?, marks: Marks::default(), last: None })
     }
 
-    pub fn group(&self) -> &OwnedFd {
-        &self.group
+    pub fn ear(&self) -> &OwnedFd {
+        self.groups.poll()
     }
 
     /// What is added from now on is all that counts at the end.
     pub fn begin(&mut self) {
-        self.marks.begin(&self.group);
+        self.marks.begin(&mut self.groups);
     }
 
     pub fn end(&mut self) {
@@ -34,7 +35,7 @@ impl Changes {
     }
 
     pub fn add(&mut self, fd: &OwnedFd, path: &Path, mark: Mark<'_>, size: bool) {
-        self.marks.add(&self.group, fd, path, mark, size);
+        self.marks.add(&mut self.groups, fd, path, mark, size);
     }
 
     /// A file was found there: it may be known by a path that it had before.
@@ -54,13 +55,16 @@ impl Changes {
 
     /// Reads all that is there.
     pub fn read(&mut self, told: &mut Told) -> io::Result<()> {
-        let Self { group, marks, last } = self;
-        let result = read(group, told, |event, now, told| {
-            heard::hear(&event, marks, now, last.as_ref(), &mut told.heard);
-        });
-        if let Some(heard) = told.heard.last() {
-            *last = Some(heard.clone());
+        let Self { groups, marks, last } = self;
+        for group in groups.iter() {
+            let result = read(group, told, |event, now, told| {
+                heard::hear(&event, marks, now, last.as_ref(), &mut told.heard);
+            });
+            if let Some(heard) = told.heard.last() {
+                *last = Some(heard.clone());
+            }
+            result?;
         }
-        result
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::fstat;
 
+use super::groups::Groups;
 use super::sys::{self, Handle};
 use crate::access::ObjectKey;
 use crate::node::root::magic_link;
@@ -97,11 +98,11 @@ impl Default for Marks {
 
 impl Marks {
     /// What is added from now on is all that is marked at the end.
-    pub fn begin(&mut self, group: &OwnedFd) {
+    pub fn begin(&mut self, groups: &mut Groups) {
         self.generation += 1;
         self.failed.clear();
         if self.left > LEFT_MAX {
-            match sys::flush(group) {
+            match groups.flush() {
                 Ok(()) => self.left = 0,
                 Err(error) => tracing::warn!(%error, "cannot end marks of fanotify"),
             }
@@ -117,8 +118,8 @@ impl Marks {
     }
 
     /// `size`: whether changes of the size of files matter, which are told with every write.
-    pub fn add(&mut self, group: &OwnedFd, fd: &OwnedFd, path: &Path, mark: Mark<'_>, size: bool) {
-        if let Err(error) = self.try_add(group, fd, path, mark, size) {
+    pub fn add(&mut self, groups: &mut Groups, fd: &OwnedFd, path: &Path, mark: Mark<'_>, size: bool) {
+        if let Err(error) = self.try_add(groups, fd, path, mark, size) {
             tracing::debug!(path = %path.display(), %error, "fanotify cannot watch");
             self.failed.entry(path.to_owned()).or_insert_with(|| error.to_string());
         }
@@ -126,7 +127,7 @@ impl Marks {
 
     fn try_add(
         &mut self,
-        group: &OwnedFd,
+        groups: &mut Groups,
         fd: &OwnedFd,
         path: &Path,
         mark: Mark<'_>,
@@ -141,9 +142,9 @@ impl Marks {
             Mark::Above { .. } => ITSELF,
         };
         let handle = sys::handle(fd.as_fd())?;
-        match sys::mark(group, mask(self.renames), &link) {
+        match groups.mark(handle.file_system, mask(self.renames), &link) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) && self.renames != MOVES => {
-                sys::mark(group, mask(MOVES), &link)?;
+                groups.mark(handle.file_system, mask(MOVES), &link)?;
                 self.renames = MOVES;
             }
             result => result?,

@@ -5,6 +5,7 @@
 
 mod changes;
 mod event;
+mod groups;
 mod heard;
 mod marks;
 mod mounts;
@@ -80,8 +81,9 @@ impl Listener {
         }
     }
 
-    pub fn groups(&self) -> impl Iterator<Item = &OwnedFd> {
-        let changes = self.changes.iter().map(Changes::group);
+    /// What can be read when there is something.
+    pub fn ears(&self) -> impl Iterator<Item = &OwnedFd> {
+        let changes = self.changes.iter().map(Changes::ear);
         changes.chain(self.mounts.iter().map(Mounts::group))
     }
 
