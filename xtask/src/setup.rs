@@ -29,7 +29,7 @@ const BUILD: [Package; 3] = [
     Package { name: "libc6-dev", provides: "/usr/include/stdlib.h" },
 ];
 
-const TEST: [Package; 14] = [
+const TEST: [Package; 17] = [
     Package { name: "qemu-system-x86", provides: "qemu-system-x86_64" },
     Package { name: "busybox-static", provides: "busybox" },
     Package { name: "kmod", provides: "modprobe" },
@@ -44,6 +44,9 @@ const TEST: [Package; 14] = [
     Package { name: "systemd", provides: "systemd-analyze" },
     Package { name: "rsyslog", provides: "rsyslogd" },
     Package { name: "tmux", provides: "tmux" },
+    Package { name: "e2fsprogs", provides: "mkfs.ext4" },
+    Package { name: "xfsprogs", provides: "mkfs.xfs" },
+    Package { name: "btrfs-progs", provides: "mkfs.btrfs" },
 ];
 
 /// For the tests of the report's page. Ubuntu has browsers as snaps only, and those tests are skipped there.

@@ -11,6 +11,7 @@ mod directory;
 mod dist;
 mod doors;
 mod explain;
+mod file_systems;
 mod files;
 mod flood;
 mod identity;
@@ -66,6 +67,7 @@ pub fn all() -> Vec<Trial> {
     }
     [
         files::all(),
+        file_systems::all(),
         changes::all(),
         directory::all(),
         doors::all(),

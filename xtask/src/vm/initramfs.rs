@@ -14,8 +14,19 @@ use super::{modules, systemd};
 use crate::build::TestPrograms;
 use crate::{command, paths};
 
-const NODE_PROGRAMS: [&str; 7] =
-    ["containerd", "containerd-shim-runc-v2", "ctr", "etcd", "etcdctl", "nft", "runc"];
+const NODE_PROGRAMS: [&str; 11] = [
+    "btrfs",
+    "containerd",
+    "containerd-shim-runc-v2",
+    "ctr",
+    "etcd",
+    "etcdctl",
+    "mkfs.btrfs",
+    "mkfs.ext4",
+    "mkfs.xfs",
+    "nft",
+    "runc",
+];
 
 const DIRECTORIES: [&str; 9] =
     ["/dev", "/etc/kubernetes/manifests", "/newroot", "/proc", "/root", "/run", "/sys", "/tmp", "/var/lib"];

@@ -9,12 +9,13 @@ use super::cpio::Archive;
 use super::kernel::Kernel;
 use crate::command;
 
-/// Containers (overlay, veth), images and odd file systems for manifests (loop, ext4, btrfs), machines elsewhere (tun), lists of
+/// Containers (overlay, veth), the file systems of nodes (loop, ext4, xfs, btrfs), machines elsewhere (tun), lists of
 /// sockets (the diag ones), address translation (the nft ones).
-const WANTED: [&str; 10] = [
+const WANTED: [&str; 11] = [
     "overlay",
     "loop",
     "ext4",
+    "xfs",
     "btrfs",
     "veth",
     "tun",
