@@ -40,7 +40,7 @@ pub static EXECUTABLES: HashMap<ObjectKey, u8> = HashMap::with_max_entries(EXECU
 
 /// Target by directory above it.
 #[map]
-pub static ANCESTORS: HashMap<ObjectKey, Watch> = HashMap::with_max_entries(ANCESTORS_MAX, 0);
+pub static ANCESTORS: HashMap<ObjectKey, u32> = HashMap::with_max_entries(ANCESTORS_MAX, 0);
 
 /// Target by object that came into a watched tree since the daemon last looked.
 #[map]

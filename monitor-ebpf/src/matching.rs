@@ -8,8 +8,8 @@ use monitor_abi::fields::Field;
 use monitor_abi::probe::Gate;
 use monitor_abi::record::{HEAD_ANCESTOR, HEAD_NO_ACTOR, HEAD_STALE};
 use monitor_abi::watch::{
-    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_EXACT, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch,
-    device_bit, filter_slot,
+    NAME_MAX, NameKey, ObjectKey, TREE_DEPTH, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch, device_bit,
+    filter_slot,
 };
 
 use crate::capture::inside;
@@ -99,19 +99,32 @@ impl Match {
     }
 }
 
+/// The entry for an inode. `key` gets the generation where that is part of it.
 #[inline(always)]
-pub fn lookup(key: &ObjectKey) -> Option<Watch> {
-    look_through(GATE.get(0)?, key)
+fn lookup<R: Reader>(key: &mut ObjectKey, inode: Kernel) -> Option<Watch> {
+    look_through::<R>(GATE.get(0)?, key, inode)
 }
 
 #[inline(always)]
-fn look_through(gate: &Gate, key: &ObjectKey) -> Option<Watch> {
+fn look_through<R: Reader>(gate: &Gate, key: &mut ObjectKey, inode: Kernel) -> Option<Watch> {
     let (word, bit) = filter_slot(key);
     if gate.filter.get(word)? & bit == 0 {
         return None;
     }
     // SAFETY: the daemon replaces whole values, so a reader sees the old or the new one.
-    unsafe { OBJECTS.get(key) }.copied()
+    let found = unsafe { OBJECTS.get(&*key) }.copied();
+    if found.is_some() || gate.exact & device_bit(key.dev) == 0 {
+        return found;
+    }
+    key.generation = generation::<R>(inode);
+    // SAFETY: as above.
+    unsafe { OBJECTS.get(&*key) }.copied()
+}
+
+/// The entry for a directory.
+#[inline(always)]
+pub fn directory<R: Reader>(inode: Kernel) -> Option<Watch> {
+    lookup::<R>(&mut key::<R>(inode), inode)
 }
 
 /// The target of a file: by its inode, which no second name, mount or handle changes; else by the directories above it.
@@ -124,32 +137,9 @@ pub fn file<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
 /// The target of an object that is watched itself. `HEAD_STALE` says that it only has the number of one.
 #[inline(always)]
 pub fn known<R: Reader>(inode: Kernel, key: &ObjectKey, flags: u32) -> Option<Match> {
-    let mut key = *key;
-    let watch = exact::<R>(lookup(&key)?, &mut key, inode)?;
+    let watch = lookup::<R>(&mut { *key }, inode)?;
     let stale = if watch.generation == generation::<R>(inode) { 0 } else { HEAD_STALE };
     (watch.flags & flags != 0).then_some(Match::new(watch.target, 0, stale))
-}
-
-/// What is watched by an inode's number is that inode, or none where its generation has to be the same: see `WATCH_EXACT`.
-#[inline(always)]
-fn exact<R: Reader>(watch: Watch, key: &mut ObjectKey, inode: Kernel) -> Option<Watch> {
-    if watch.flags & WATCH_EXACT == 0 {
-        return Some(watch);
-    }
-    let generation = generation::<R>(inode);
-    if watch.generation == generation {
-        return Some(watch);
-    }
-    key.generation = generation;
-    // SAFETY: as in `lookup`.
-    unsafe { OBJECTS.get(&*key) }.copied()
-}
-
-/// The entry for a directory.
-#[inline(always)]
-pub fn directory<R: Reader>(inode: Kernel) -> Option<Watch> {
-    let mut key = key::<R>(inode);
-    exact::<R>(lookup(&key)?, &mut key, inode)
 }
 
 /// Whether nothing else has to be looked for: what is found by a number alone counts if nothing else is found.
@@ -189,8 +179,7 @@ fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Ma
         }
         let [next, inode] = R::words(parent, [Field::DentryParent, Field::DentryInode]);
         let mut dir = ObjectKey::new(device, R::read(inode as Kernel, Field::InodeIno));
-        if let Some(watch) = look_through(gate, &dir)
-            && let Some(watch) = exact::<R>(watch, &mut dir, inode as Kernel)
+        if let Some(watch) = look_through::<R>(gate, &mut dir, inode as Kernel)
             && let Some(found) = through::<R>(watch, dir, child, WATCH_TREE, depth)
         {
             return Some(found);
@@ -204,14 +193,14 @@ fn above_on<R: Reader>(dentry: Kernel, parent: Kernel, device: u32) -> Option<Ma
 #[inline(always)]
 pub fn below<R: Reader>(inode: Kernel) -> Option<Match> {
     let mut key = key::<R>(inode);
-    // SAFETY: as in `lookup`.
-    let mut watch = unsafe { ANCESTORS.get(key) }.copied()?;
-    if watch.flags & WATCH_EXACT != 0 && watch.generation != generation::<R>(inode) {
+    // SAFETY: as in `look_through`.
+    let mut found = unsafe { ANCESTORS.get(key) }.copied();
+    if found.is_none() {
         key.generation = generation::<R>(inode);
-        // SAFETY: as in `lookup`.
-        watch = unsafe { ANCESTORS.get(key) }.copied()?;
+        // SAFETY: as above.
+        found = unsafe { ANCESTORS.get(key) }.copied();
     }
-    Some(Match::new(watch.target, 0, HEAD_ANCESTOR))
+    Some(Match::new(found?, 0, HEAD_ANCESTOR))
 }
 
 /// The target of a socket in the file system: by inode, else by its name or its directory, so that a socket made anew is still watched.
@@ -231,8 +220,7 @@ pub fn socket<R: Reader>(inode: Kernel, dentry: Kernel) -> Option<Match> {
 pub fn in_directory<R: Reader>(child: Kernel, parent: Kernel, flags: u32, depth: u32) -> Option<Match> {
     let inode = R::pointer(parent, Field::DentryInode);
     let mut dir = key::<R>(inode);
-    let watch = exact::<R>(lookup(&dir)?, &mut dir, inode)?;
-    through::<R>(watch, dir, child, flags, depth)
+    through::<R>(lookup::<R>(&mut dir, inode)?, dir, child, flags, depth)
 }
 
 #[inline(always)]
@@ -266,7 +254,7 @@ fn short_name(dir: ObjectKey, child: Kernel) -> Option<u32> {
     let name = inside::short_name(child)?;
     // SAFETY: the key has room for it, and any bytes are a name.
     unsafe { ptr::write_unaligned(key.name.as_mut_ptr().cast(), name.words) };
-    // SAFETY: as in `lookup`.
+    // SAFETY: as in `look_through`.
     unsafe { NAMES.get(&key) }.copied()
 }
 
@@ -280,7 +268,7 @@ extern "C" fn find_name(ino: u64, dev: u32, generation: u32, child: u64) -> u64 
     if !read_name(&mut key, child as Kernel) {
         return 0;
     }
-    // SAFETY: as in `lookup`.
+    // SAFETY: as in `look_through`.
     unsafe { NAMES.get(&key) }.map_or(0, |target| u64::from(*target) | 1 << 32)
 }
 
@@ -310,6 +298,6 @@ pub fn inbound_port(port: u16) -> Option<Match> {
 
 #[inline(always)]
 fn watched_port(port: u16) -> Option<Watch> {
-    // SAFETY: as in `lookup`.
+    // SAFETY: as in `look_through`.
     unsafe { PORTS.get(u32::from(port)) }.copied()
 }

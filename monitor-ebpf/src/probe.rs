@@ -10,6 +10,8 @@ pub struct Gate {
     pub filter: [u64; FILTER_WORDS],
     /// The same for devices with watched directories: see [`crate::watch::device_bit`].
     pub devices: u64,
+    /// The same for devices whose objects are entered with their generations.
+    pub exact: u64,
     /// The daemon's probing thread while it waits for an answer, else zero.
     pub armed: u32,
     pub pad: u32,
@@ -17,7 +19,7 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { filter: [0; FILTER_WORDS], devices: 0, armed: 0, pad: 0 }
+        Self { filter: [0; FILTER_WORDS], devices: 0, exact: 0, armed: 0, pad: 0 }
     }
 }
 
@@ -82,7 +84,7 @@ pub const PROBE_UNIX: u32 = 1 << 1;
 /// A TCP connection was begun; the port is the destination's.
 pub const PROBE_INET: u32 = 1 << 2;
 
-const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 16);
+const _: () = assert!(size_of::<Gate>() == 8 * FILTER_WORDS + 24);
 const _: () = assert!(size_of::<News>() == 12);
 const _: () = assert!(size_of::<Own>() == 48);
 const _: () = assert!(size_of::<Probe>() == 16 + PROBE_KEYS * (size_of::<ObjectKey>() + 4));

@@ -121,6 +121,9 @@ pub struct FileObject {
     pub created: u32,
     /// `inode->i_mode`.
     pub mode: u32,
+    /// `inode->i_generation`.
+    pub generation: u32,
+    pub pad: u32,
 }
 
 /// A file or a directory entry that was changed without being opened.
@@ -136,6 +139,9 @@ pub struct ChangeObject {
     pub mode: u32,
     /// See the `PLACE_*` constants.
     pub place: u32,
+    /// `inode->i_generation`.
+    pub generation: u32,
+    pub pad: u32,
 }
 
 pub const CHANGE_CREATE: u32 = 1;
@@ -170,7 +176,8 @@ pub struct MountObject {
     pub flags: u64,
     /// 1 when other mount namespaces get the mount, too.
     pub shared: u32,
-    pub pad: u32,
+    /// `inode->i_generation`.
+    pub generation: u32,
 }
 
 /// A unix socket that was connected to, named by the peer's end.
@@ -183,7 +190,8 @@ pub struct UnixObject {
     pub peer_tgid: u32,
     /// Why the connect failed; 0 when it did not, or has not yet.
     pub errno: u32,
-    pub pad: u32,
+    /// `inode->i_generation`.
+    pub generation: u32,
 }
 
 /// The process was taken control of.
@@ -279,8 +287,8 @@ pub const RECORD_MAX: usize = size_of::<Head>() + OBJECT_MAX + SECTIONS_MAX + AR
 
 const _: () = assert!(size_of::<Actor>() == 104);
 const _: () = assert!(size_of::<Head>() == 136);
-const _: () = assert!(size_of::<FileObject>() == 24);
-const _: () = assert!(size_of::<ChangeObject>() == 24);
+const _: () = assert!(size_of::<FileObject>() == 32);
+const _: () = assert!(size_of::<ChangeObject>() == 32);
 const _: () = assert!(size_of::<MountObject>() == 32);
 const _: () = assert!(size_of::<UnixObject>() == 24);
 const _: () = assert!(size_of::<InetObject>() == 56);

@@ -7,7 +7,8 @@
 pub struct ObjectKey {
     pub ino: u64,
     pub dev: u32,
-    /// Zero but for an object that shares its number with another that is watched: see `WATCH_EXACT`.
+    /// `inode->i_generation` where each part of a file system numbers its objects for itself, as subvolumes of btrfs do on one device,
+    /// and nobody can change a generation. Else zero, and one number is one object at a time.
     pub generation: u32,
 }
 
@@ -34,10 +35,6 @@ pub const WATCH_SELF: u32 = 1;
 pub const WATCH_TREE: u32 = 1 << 1;
 /// Some names directly inside the directory are watched: look into the map of names.
 pub const WATCH_NAMES: u32 = 1 << 2;
-
-/// The generation has to be the same, too: where each part of a file system counts its files for itself, as subvolumes of btrfs do,
-/// and nobody can change a generation. A second one with the same number has a key with its generation.
-pub const WATCH_EXACT: u32 = 1 << 4;
 
 /// Connections from elsewhere to the port are accesses, too. The programs tell of all, and the daemon leaves out what is none.
 pub const WATCH_INBOUND: u32 = 1 << 3;

@@ -87,6 +87,15 @@ impl Holder {
         Self::ready(Command::new(program).arg("hold").args(what))
     }
 
+    /// The same as another program in a mount namespace of its own, in which its path may lead to a copy.
+    pub fn apart(program: &Path, copy: Option<&Path>, what: &str) -> Result<Self> {
+        let program = program.display();
+        let bind =
+            copy.map_or_else(String::new, |copy| format!("mount --bind {} {program}; ", copy.display()));
+        let inner = format!("{bind}exec {program} hold {what}");
+        Self::ready(Command::new("unshare").args(["-m", "/bin/sh", "-ec", &inner]))
+    }
+
     /// The same in a namespace of its own, as `unshare` names it.
     pub fn in_namespace(kind: &str, what: &str) -> Result<Self> {
         let inner =

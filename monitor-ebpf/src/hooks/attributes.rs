@@ -88,5 +88,7 @@ fn changed<A: Arguments>(hook: Hook, kind: u32, dentry: Kernel) {
         object.kind = kind;
         object.mode = u32::from(mode);
         object.place = 0;
+        object.generation = matching::generation::<A::Reader>(inode);
+        object.pad = 0;
     });
 }

@@ -189,5 +189,7 @@ fn report<R: Reader>(hook: Hook, matched: Match, change: &Change) {
         object.kind = change.kind;
         object.mode = u32::from(mode);
         object.place = change.place;
+        object.generation = matching::generation::<R>(change.inode);
+        object.pad = 0;
     });
 }

@@ -111,5 +111,7 @@ fn describe<R: Reader>(file: Kernel, matched: Match, hook: u32) {
         object.open_flags = flags;
         object.created = u32::from(is_new);
         object.mode = u32::from(R::read::<u16>(inode, Field::InodeMode));
+        object.generation = matching::generation::<R>(inode);
+        object.pad = 0;
     });
 }

@@ -112,7 +112,8 @@ fn covered<R: Reader>(dentry: Kernel) -> Option<Match> {
 
 #[inline(always)]
 fn describe<R: Reader>(place: Place, umount: u32, flags: u64) -> MountObject {
-    let key = matching::key::<R>(R::pointer(place.dentry, Field::DentryInode));
+    let inode = R::pointer(place.dentry, Field::DentryInode);
+    let key = matching::key::<R>(inode);
     let mount_flags: u32 = R::read(place.mnt, Field::VfsmountFlags);
     MountObject {
         ino: key.ino,
@@ -120,7 +121,7 @@ fn describe<R: Reader>(place: Place, umount: u32, flags: u64) -> MountObject {
         umount,
         flags,
         shared: u32::from(mount_flags & MNT_SHARED != 0),
-        pad: 0,
+        generation: matching::generation::<R>(inode),
     }
 }
 

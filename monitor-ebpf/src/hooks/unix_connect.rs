@@ -68,7 +68,8 @@ pub fn held(sk: Kernel, flags: u32, hook: Hook) {
 #[inline(never)]
 fn report<R: Reader>(other: Kernel, listener: Kernel, matched: Match, hook: Hook) {
     let dentry = R::pointer(other, Field::UnixDentry);
-    let key = matching::key::<R>(R::pointer(dentry, Field::DentryInode));
+    let inode = R::pointer(dentry, Field::DentryInode);
+    let key = matching::key::<R>(inode);
     let same =
         Same { object: key.ino, device: key.dev, what: if matched.flags() == 0 { TAG_UNIX } else { 0 } };
     let place = Place { mnt: R::pointer(other, Field::UnixMnt), dentry };
@@ -79,6 +80,6 @@ fn report<R: Reader>(other: Kernel, listener: Kernel, matched: Match, hook: Hook
         object.dev = key.dev;
         object.peer_tgid = peer_tgid;
         object.errno = 0;
-        object.pad = 0;
+        object.generation = matching::generation::<R>(inode);
     });
 }

@@ -77,7 +77,7 @@ fn refused(address: u64, errno: i32, memory: Memory) {
             object.dev = 0;
             object.peer_tgid = 0;
             object.errno = errno as u32;
-            object.pad = 0;
+            object.generation = 0;
         },
         |scratch| scratch.named_section(SECTION_SOURCE, path, memory),
     );

@@ -92,6 +92,11 @@ impl Miss {
                     "{exe} is deleted or replaced since the process started; rule {id} means the file that is there"
                 )
             }
+            Self::NotNodeFile if actor.exe.key.is_none() => {
+                format!(
+                    "{exe} has the path that rule {id} names, but nothing proves that it is the node's file"
+                )
+            }
             Self::NotNodeFile => {
                 format!("{exe} has the path that rule {id} names, but is not the node's file")
             }

@@ -27,6 +27,7 @@ pub(super) fn decode(mut buf: &[u8]) -> Result<Change, DecodeError> {
     let kind = buf.get_u32_ne();
     let mode = buf.get_u32_ne();
     let place = buf.get_u32_ne();
+    let generation = buf.get_u32_ne();
     let action = match kind {
         CHANGE_CREATE | CHANGE_MKDIR | CHANGE_MKNOD => Action::Create,
         CHANGE_SYMLINK => Action::Symlink,
@@ -42,7 +43,7 @@ pub(super) fn decode(mut buf: &[u8]) -> Result<Change, DecodeError> {
     Ok(Change {
         action,
         maybe_opened: kind == CHANGE_CREATE,
-        key: ObjectKey::new(dev, ino),
+        key: ObjectKey { ino, dev, generation },
         directory: matches!(kind, CHANGE_MKDIR | CHANGE_RMDIR) || mode & S_IFMT == S_IFDIR,
         // In an exchange both come from the other.
         from_other: place == PLACE_NEW || kind == CHANGE_EXCHANGE,
@@ -75,5 +76,15 @@ pub(super) fn mount(
     let action = if buf.get_u32_ne() == 0 { Action::Mount } else { Action::Umount };
     buf.advance(8);
     let shared = buf.get_u32_ne() != 0;
-    (action, Object::Mount(MountObject { key: ObjectKey::new(dev, ino), path_seen, source, fstype, shared }))
+    let generation = buf.get_u32_ne();
+    (
+        action,
+        Object::Mount(MountObject {
+            key: ObjectKey { ino, dev, generation },
+            path_seen,
+            source,
+            fstype,
+            shared,
+        }),
+    )
 }

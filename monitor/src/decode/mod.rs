@@ -5,6 +5,7 @@ mod change;
 mod sections;
 mod socket;
 
+use std::mem;
 use std::net::IpAddr;
 
 use bytes::Buf;
@@ -59,6 +60,8 @@ pub struct Decoded {
     pub below: u32,
     /// The kernel side knows the object by a number alone that another had before.
     pub stale: bool,
+    /// Of the object, as the hook saw it.
+    pub generation: u32,
     /// A hook told it as it began, not fanotify afterwards.
     pub hooked: bool,
     /// The object is a directory above the target and above others.
@@ -82,6 +85,7 @@ impl Decoded {
             access,
             below: 0,
             stale: false,
+            generation: 0,
             hooked: false,
             ancestor: false,
             across: false,
@@ -129,7 +133,7 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
     let (mut maybe_opened, mut connecting) = (false, None);
     let mut outcome = Outcome::Unknown;
     let unnamed = flags & HEAD_NUMBERS != 0;
-    let (action, object) = match tag {
+    let (action, mut object) = match tag {
         TAG_CHANGE => {
             let change = change::decode(object)?;
             maybe_opened = change.maybe_opened;
@@ -154,11 +158,14 @@ pub fn decode(record: &[u8]) -> Result<Record, DecodeError> {
         TAG_PROCESS => process(object, path)?,
         other => return Err(DecodeError::Tag(other)),
     };
+    // Whether it is a part of what the object is known by, the file system decides.
+    let generation = object.key_mut().map_or(0, |key| mem::take(&mut key.generation));
     let truncated = flags & HEAD_TRUNCATED != 0;
     let action = if flags & HEAD_RECEIVED == 0 { action } else { Action::Receive };
     let access = Access { boottime, target, action, object, outcome, actor, truncated };
     Ok(Record::Access(Box::new(Decoded {
         below,
+        generation,
         stale: flags & HEAD_STALE != 0,
         hooked: true,
         ancestor: flags & HEAD_ANCESTOR != 0,
@@ -238,6 +245,7 @@ fn file(mut buf: &[u8], path_seen: Vec<u8>, path_inside: Vec<u8>) -> (Action, Ob
     let flags = buf.get_u32_ne();
     let created = buf.get_u32_ne() != 0;
     let mode = buf.get_u32_ne();
+    let generation = buf.get_u32_ne();
     let write = flags & O_ACCMODE != 0;
     let read = flags & O_ACCMODE != O_WRONLY;
     let action = match (created, write) {
@@ -247,7 +255,7 @@ fn file(mut buf: &[u8], path_seen: Vec<u8>, path_inside: Vec<u8>) -> (Action, Ob
     };
     let directory = mode & S_IFMT == S_IFDIR;
     let file = FileObject {
-        key: ObjectKey::new(dev, ino),
+        key: ObjectKey { ino, dev, generation },
         path_seen,
         path_inside,
         other: None,

@@ -13,8 +13,9 @@ pub(super) fn unix(mut buf: &[u8], path_seen: Vec<u8>, path_named: Vec<u8>) -> (
     let dev = buf.get_u32_ne();
     let peer = buf.get_u32_ne();
     let errno = buf.get_i32_ne();
+    let generation = buf.get_u32_ne();
     let peer_pid = (peer != 0).then_some(peer);
-    let socket = UnixObject { key: ObjectKey::new(dev, ino), path_seen, peer_pid, path_named };
+    let socket = UnixObject { key: ObjectKey { ino, dev, generation }, path_seen, peer_pid, path_named };
     (socket, (errno != 0).then_some(errno))
 }
 

@@ -22,7 +22,7 @@ pub struct Desired {
     pub names: Map<NameKey, u32>,
     pub ports: Map<u32, Watch>,
     /// Directories above targets, each with one of those.
-    pub ancestors: Map<ObjectKey, Watch>,
+    pub ancestors: Map<ObjectKey, u32>,
 }
 
 /// The kernel's executables that rules allow; the values mean nothing.
@@ -41,7 +41,7 @@ pub struct Table {
     pub(super) objects: HashMap<MapData, ObjectKey, Watch>,
     pub(super) names: HashMap<MapData, NameKey, u32>,
     pub(super) ports: HashMap<MapData, u32, Watch>,
-    pub(super) ancestors: HashMap<MapData, ObjectKey, Watch>,
+    pub(super) ancestors: HashMap<MapData, ObjectKey, u32>,
     pub(super) executables: HashMap<MapData, ObjectKey, u8>,
     news: Array<MapData, News>,
     news_seen: Array<MapData, News>,
@@ -112,18 +112,21 @@ impl Table {
 pub(super) fn set_filter(gate: &mut Array<MapData, Gate>, desired: &Desired) -> Result<bool, TableError> {
     let failed = |source| TableError::Map { name: "GATE", source };
     let mut value = gate.get(&0, 0).map_err(failed)?;
-    let (filter, devices) = (value.filter, value.devices);
+    let before = value;
     value.filter.fill(0);
-    value.devices = 0;
+    (value.devices, value.exact) = (0, 0);
     for (key, watch) in &desired.objects {
         let (word, bit) = filter_slot(key);
         value.filter[word] |= bit;
         if watch.flags & (WATCH_TREE | WATCH_NAMES) != 0 {
             value.devices |= device_bit(key.dev);
         }
+        if key.generation != 0 {
+            value.exact |= device_bit(key.dev);
+        }
     }
     gate.set(0, value, 0).map_err(failed)?;
-    Ok((filter, devices) != (value.filter, value.devices))
+    Ok(value != before)
 }
 
 fn fits(what: &'static str, limit: u32, wanted: usize) -> Result<(), TableError> {

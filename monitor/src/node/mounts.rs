@@ -25,6 +25,8 @@ struct Mount {
     point: PathBuf,
     /// Nothing can be written through it.
     read_only: bool,
+    /// Of a file system in which each part numbers its files for itself.
+    in_parts: bool,
 }
 
 impl Mounts {
@@ -91,6 +93,11 @@ impl Mounts {
         held.map(|mount| mount.point.as_path())
     }
 
+    /// Devices, in the kernel's own encoding, on which a number alone does not say which file it is.
+    pub fn in_parts(&self) -> impl Iterator<Item = u32> {
+        self.list.iter().filter(|mount| mount.in_parts).map(|mount| mount.dev)
+    }
+
     /// Whether something is mounted exactly there.
     pub fn is_mount_point(&self, path: &Path) -> bool {
         self.list.iter().any(|mount| mount.point == path)
@@ -112,9 +119,12 @@ pub fn mount_of(mountinfo: &Path, id: u64) -> Option<(u32, Vec<u8>)> {
 pub fn of_id(text: &[u8], id: u64) -> Option<(u32, Vec<u8>)> {
     let number = format!("{id} ").into_bytes();
     let line = text.split(|byte| *byte == b'\n').find(|line| line.starts_with(&number))?;
-    // After optional fields a hyphen begins what is of the file system.
-    let fstype = line.split(|byte| *byte == b' ').skip_while(|field| *field != b"-").nth(1)?;
-    Some((mount(line)?.dev, fstype.to_vec()))
+    Some((mount(line)?.dev, fstype(line)?.to_vec()))
+}
+
+/// After optional fields a hyphen begins what is of the file system.
+fn fstype(line: &[u8]) -> Option<&[u8]> {
+    line.split(|byte| *byte == b' ').skip_while(|field| *field != b"-").nth(1)
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime …`
@@ -130,7 +140,8 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let (root, point) = (path(fields.next()?), path(fields.next()?));
     let read_only =
         fields.next().is_some_and(|options| options.split(|byte| *byte == b',').any(|one| one == b"ro"));
-    Some(Mount { id, dev: major << 20 | minor, root, point, read_only })
+    let in_parts = fstype(line) == Some(b"btrfs");
+    Some(Mount { id, dev: major << 20 | minor, root, point, read_only, in_parts })
 }
 
 /// Blanks, tabs, newlines and backslashes are written as three octal digits.

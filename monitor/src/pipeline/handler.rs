@@ -164,7 +164,7 @@ impl Handler {
     pub(super) fn record(&mut self, record: &[u8]) {
         match decode(record) {
             Ok(Record::Access(mut decoded)) => {
-                self.keeper.tell_apart(&mut decoded.access);
+                self.keeper.tell_apart(&mut decoded);
                 self.name(&mut decoded);
                 // While its container is there: it may be gone when what has to wait is told.
                 let _remembered =

@@ -12,6 +12,7 @@ mod limits;
 mod look;
 mod manifests;
 mod origin;
+mod parts;
 pub mod reload;
 mod repeats;
 pub mod running;

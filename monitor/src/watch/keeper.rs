@@ -14,7 +14,7 @@ use super::notice::Notices;
 use super::place::bytes;
 use super::plan::{Plan, State, plan};
 use super::targets::Targets;
-use crate::access::{Access, Actor, Object, ObjectKey, TargetId, UnixObject};
+use crate::access::{Actor, Object, ObjectKey, TargetId, UnixObject};
 use crate::decode::Decoded;
 use crate::event::Facts;
 use crate::kernel::{Kernel, LoadError, TableError};
@@ -120,8 +120,8 @@ impl Keeper {
             else {
                 continue;
             };
-            let key = new.keep_object(*key, *watch);
-            new.paths.insert(key, path.clone());
+            new.keep_object(*key, *watch);
+            new.paths.insert(*key, path.clone());
         }
     }
 
@@ -269,10 +269,12 @@ impl Keeper {
         object.key().is_none_or(|key| self.plan.is_there(&self.root, key, since))
     }
 
-    /// Completes which object it was, where two that are watched have one number.
-    pub fn tell_apart(&self, access: &mut Access) {
-        if let Some(key) = access.object.key_mut() {
-            *key = self.plan.own_key(*key, access.target);
+    /// Completes which object it was, where a number does not say it.
+    pub fn tell_apart(&self, decoded: &mut Decoded) {
+        if let Some(key) = decoded.access.object.key_mut()
+            && self.plan.exact.contains(&key.dev)
+        {
+            key.generation = decoded.generation;
         }
     }
 

@@ -7,12 +7,11 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use monitor_abi::watch::{NameKey, WATCH_EXACT, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch};
+use monitor_abi::watch::{NameKey, WATCH_INBOUND, WATCH_NAMES, WATCH_SELF, WATCH_TREE, Watch};
 use rustix::fs::fstat;
 
 use super::arm::Arming;
 use super::notice::Notice;
-use super::number::Generation;
 use super::targets::Targets;
 use crate::access::ObjectKey;
 use crate::kernel::{Desired, Kernel, LoadError};
@@ -38,9 +37,9 @@ pub struct Plan {
     /// What stat(2) shows of those objects, which is not always what the kernel holds.
     pub ids: HashMap<FileId, ObjectKey>,
     /// Which of those that have the same number one after the other they are, as far as they were looked at.
-    pub generations: HashMap<ObjectKey, Generation>,
-    /// Those of which another that is watched has the number.
-    pub twins: HashSet<ObjectKey>,
+    pub generations: HashMap<ObjectKey, u32>,
+    /// Devices on which the generation is a part of what an object is known by.
+    pub exact: HashSet<u32>,
     /// The first part that is missing, of the path of a target that does not exist yet.
     pub places: HashMap<u32, PathBuf>,
     /// Such parts that were missing a moment ago: what was made beneath them then may be told only now.
@@ -78,7 +77,8 @@ pub fn plan(
         Mounts::default()
     });
     let left_out = State::Waiting("the policy does not name it any more".to_owned());
-    let mut plan = Plan { mounts, states: vec![left_out; targets.count()], ..Plan::default() };
+    let exact = mounts.in_parts().collect();
+    let mut plan = Plan { mounts, exact, states: vec![left_out; targets.count()], ..Plan::default() };
     for (id, target) in targets.nearest_first() {
         let contents = target.is_cut();
         let mut arming = Arming { kernel, root, plan: &mut plan, id, contents };
@@ -120,25 +120,25 @@ impl Plan {
         }
     }
 
-    /// The same for one that is not where it was. Returns the key that it has now.
-    pub(super) fn keep_object(&mut self, mut key: ObjectKey, known: Watch) -> ObjectKey {
-        if !self.desired.objects.contains_key(&ObjectKey::new(key.dev, key.ino)) {
-            key.generation = 0;
-        } else if key.generation != 0 {
-            self.twins.insert(key);
-        }
+    /// The same for one that is not where it was.
+    pub(super) fn keep_object(&mut self, key: ObjectKey, known: Watch) {
+        self.keep_exact(key);
         self.object(key, known.target, known.flags & (WATCH_SELF | WATCH_TREE));
         if !self.generations.contains_key(&key) {
-            let watch = self.entry(key);
-            watch.generation = known.generation;
-            watch.flags |= known.flags & WATCH_EXACT;
+            self.entry(key).generation = known.generation;
         }
-        key
+    }
+
+    /// What has a generation in its key is on such a device, also when that is not mounted here any more.
+    fn keep_exact(&mut self, key: ObjectKey) {
+        if key.generation != 0 {
+            self.exact.insert(key.dev);
+        }
     }
 
     fn entry(&mut self, key: ObjectKey) -> &mut Watch {
-        let Generation { number, flags } = self.generations.get(&key).copied().unwrap_or_default();
-        self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags, generation: number })
+        let generation = self.generations.get(&key).copied().unwrap_or_default();
+        self.desired.objects.entry(key).or_insert(Watch { target: NO_TARGET, flags: 0, generation })
     }
 
     /// Remembers as what else an object is known.
@@ -158,8 +158,7 @@ impl Plan {
 
     /// Adds a directory above a target.
     pub(super) fn above(&mut self, dir: ObjectKey, path: &Path, target: u32) {
-        let Generation { number, flags } = self.generations.get(&dir).copied().unwrap_or_default();
-        self.desired.ancestors.entry(dir).or_insert(Watch { target, flags, generation: number });
+        self.desired.ancestors.entry(dir).or_insert(target);
         let above = self.above.entry(dir).or_insert_with(|| Above {
             path: path.to_owned(),
             targets: Vec::new(),
@@ -203,10 +202,10 @@ impl Plan {
         for (dir, above) in old.above.drain() {
             let room = self.above.len() < MOST_ABOVE;
             if room && above.found.elapsed() < KEPT && !self.above.contains_key(&dir) {
-                if let (Some(target), Some(known)) = (above.targets.first(), old.desired.ancestors.get(&dir))
-                {
-                    self.desired.ancestors.entry(dir).or_insert(Watch { target: *target, ..*known });
+                if let Some(target) = above.targets.first() {
+                    self.desired.ancestors.entry(dir).or_insert(*target);
                 }
+                self.keep_exact(dir);
                 self.above.insert(dir, above);
             }
         }
@@ -258,7 +257,7 @@ mod tests {
         assert_eq!(plan.above.keys().collect::<Vec<_>>(), [&other]);
         let mut next = Plan::default();
         next.keep_above(&mut plan);
-        assert_eq!(next.desired.ancestors, [(other, Watch { target: 4, flags: 0, generation: 0 })].into());
+        assert_eq!(next.desired.ancestors, [(other, 4)].into());
     }
 
     #[test]

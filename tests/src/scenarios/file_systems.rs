@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Skip, trials};
-use crate::actor::{act, shell};
+use crate::actor::{Holder, act, copy_to, shell};
 use crate::daemon::{Daemon, policy};
 use crate::event::expect;
 use crate::node::is_guest;
@@ -23,7 +23,9 @@ pub fn all() -> Vec<Trial> {
             ("xfs", || every_use("xfs")),
             ("btrfs", || every_use("btrfs")),
             ("subvolumes", subvolumes),
+            ("nested_subvolumes", nested_subvolumes),
             ("side_by_side", side_by_side),
+            ("executable_of_a_snapshot", executable_of_a_snapshot),
         ],
     )
 }
@@ -43,8 +45,11 @@ impl Mounted {
         fs::create_dir(&point)?;
         shell(&format!("mkfs.{kind} -q {}", image.display()))?;
         let mounted = shell(&format!("mount -t {kind} -o loop {} {}", image.display(), point.display()));
+        let known = fs::read_to_string("/proc/filesystems")?;
+        let has_all =
+            known.lines().any(|line| line.trim() == kind) && Path::new("/dev/loop-control").exists();
         match mounted {
-            Err(_) if !is_guest() => bail!(Skip("this kernel mounts no such file")),
+            Err(_) if !is_guest() && !has_all => bail!(Skip("this kernel mounts no such file")),
             result => result.map(|()| Self { dir }),
         }
     }
@@ -188,6 +193,53 @@ fn subvolumes() -> Result<()> {
     daemon.finish().map(drop)
 }
 
+/// Roots of subvolumes have one number, whether they are a door, are above one or have nothing to do with any.
+fn nested_subvolumes() -> Result<()> {
+    let mounted = Mounted::new("btrfs")?;
+    let var = mounted.subvolume("var")?;
+    fs::create_dir(var.join("lib"))?;
+    let etcd = mounted.subvolume("var/lib/etcd")?;
+    let rancher = mounted.subvolume("var/lib/rancher")?;
+    let manifests = rancher.join("manifests");
+    fs::create_dir(&manifests)?;
+    let other = mounted.subvolume("other")?;
+    fs::write(other.join("file"), "x")?;
+    let targets = format!(
+        "datastore_file: {{paths: [{}]}}, static_pod_manifest: {{paths: [{}]}}",
+        etcd.display(),
+        manifests.display()
+    );
+    let mut daemon = Daemon::start(&policy(&targets, ""))?;
+    open(&other.join("file"), "r")?;
+    open(&other.join("made"), "create")?;
+    open(&var.join("made"), "create")?;
+    // Never seen by the daemon before: the directory alone makes it a door.
+    let wal = etcd.join("wal");
+    daemon.silent_until(
+        || open(&wal, "create"),
+        &json!({"action": "create", "target": {"class": "datastore_file", "path": wal}}),
+    )?;
+    open(&manifests.join("a.yaml"), "create")?;
+    expect(
+        &daemon.alert()?,
+        &json!({"action": "create", "target": {"class": "static_pod_manifest", "path": manifests.join("a.yaml")}}),
+    )?;
+    // Each is above its own door alone.
+    let moved = var.join("lib/moved");
+    shell(&format!("mv {} {}", rancher.display(), moved.display()))?;
+    expect(&daemon.alert()?, &json!({"action": "rename", "target": {"class": "static_pod_manifest"}}))?;
+    // A door stays one where it is moved to, for longer than until the next look.
+    let aside = var.join("aside");
+    shell(&format!("mv {} {}", etcd.display(), aside.display()))?;
+    expect(&daemon.alert()?, &json!({"action": "rename", "target": {"class": "datastore_file"}}))?;
+    daemon.wait_for("a look at the node", |event| {
+        event["lifecycle"]["state"] == "target_lost" && event["lifecycle"]["target"] == json!(etcd)
+    })?;
+    open(&aside.join("wal"), "r")?;
+    expect(&daemon.alert()?, &json!({"action": "open", "target": {"class": "datastore_file"}}))?;
+    daemon.finish().map(drop)
+}
+
 /// On a kernel where fanotify tells of changes, it takes subvolumes of btrfs only one by one.
 fn side_by_side() -> Result<()> {
     let (btrfs, xfs) = (Mounted::new("btrfs")?, Mounted::new("xfs")?);
@@ -206,5 +258,35 @@ fn side_by_side() -> Result<()> {
         shell(&format!("mv {} {}", file.display(), renamed.display()))?;
         expect(&daemon.alert()?, &json!({"action": "rename", "target": {"path": renamed}}))?;
     }
+    daemon.finish().map(drop)
+}
+
+/// It has the number, the generation and, in a mount namespace of its own, the path of the one that a rule names.
+fn executable_of_a_snapshot() -> Result<()> {
+    let mounted = Mounted::new("btrfs")?;
+    let node = mounted.subvolume("node")?;
+    let manifest = mounted.file("node/manifests/etcd.yaml")?;
+    let tool = copy_to(&node.join("tool"))?;
+    let snapshot = mounted.path("snapshot");
+    shell(&format!("btrfs subvolume snapshot {} {}", node.display(), snapshot.display()))?;
+    let rule = format!("{{id: tool, targets: static_pod_manifest, process: {{exe: {}}}}}", tool.display());
+    let targets = format!("static_pod_manifest: {{paths: [{}]}}", node.join("manifests").display());
+    let mut daemon = Daemon::start(&policy(&targets, &rule))?;
+    let read = format!("open {} r", manifest.display());
+    let own = Holder::apart(&tool, None, &read)?;
+    daemon.silent_until(
+        || open(&manifest, "w"),
+        &json!({"action": "write", "verdict": {"reason": "exe_mismatch"}}),
+    )?;
+    drop(own);
+    let copy = snapshot.join("tool");
+    let other = Holder::apart(&tool, Some(&copy), &read)?;
+    let wanted = json!({"verdict": {"reason": "exe_not_node_file"}, "process": {"exe": tool}});
+    expect(&daemon.alert()?, &wanted)?;
+    drop(other);
+    // One that is gone can be either.
+    let line = format!("mount --bind {} {1} && {1} {read}", copy.display(), tool.display());
+    shell(&format!("unshare -m sh -c '{line}'"))?;
+    expect(&daemon.alert()?, &wanted)?;
     daemon.finish().map(drop)
 }
