@@ -65,7 +65,7 @@ impl OutputFile {
         let (name, file) = match &rotated {
             Some((_, series)) => series.latest(&directory).map_err(failed)?,
             None => {
-                series::remove_link(&directory, &name);
+                series::remove_link(&directory, &name).map_err(failed)?;
                 open(&directory, &name).map(|file| (name, file)).map_err(failed)?
             }
         };

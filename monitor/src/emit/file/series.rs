@@ -7,7 +7,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{self, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{open, open_new, text};
@@ -31,9 +31,17 @@ impl Series {
     /// The latest file, to go on with, or a first one. What has the plain name is the latest from now on.
     pub(super) fn latest(&self, directory: &OwnedFd) -> Result<(OsString, File), String> {
         let latest = self.numbers(directory)?.last().copied();
+        let going_on = latest.and_then(|latest| {
+            let name = self.numbered(latest);
+            open(directory, &name).ok().map(|file| (name, file))
+        });
+        if let Some((_, file)) = &going_on {
+            claim(file)?;
+        }
         match fs::statat(directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
                 let (own, file) = (self.after(latest)?, open(directory, &self.name)?);
+                claim(&file)?;
                 match fs::renameat_with(directory, &self.name, directory, &own, RenameFlags::NOREPLACE) {
                     // NFS has no such renaming.
                     Err(Errno::INVAL) => fs::renameat(directory, &self.name, directory, &own),
@@ -47,12 +55,10 @@ impl Series {
             }
             Ok(_) | Err(_) => {}
         }
-        if let Some(latest) = latest.map(|latest| self.numbered(latest))
-            && let Ok(file) = open(directory, &latest)
-        {
-            return Ok(self.begin(directory, latest, file));
+        match going_on {
+            Some((name, file)) => Ok(self.begin(directory, name, file)),
+            None => self.next(directory, &self.name),
         }
-        self.next(directory, &self.name)
     }
 
     /// A new file after that one, which may be gone.
@@ -64,6 +70,7 @@ impl Series {
             tracing::warn!("old files of {} cannot be removed: {why}", self.name.display());
         }
         let file = open_new(directory, &name)?;
+        claim(&file)?;
         Ok(self.begin(directory, name, file))
     }
 
@@ -147,12 +154,25 @@ impl Series {
     }
 }
 
-/// Makes room for a plain file where an output that was rotated left its link.
-pub(super) fn remove_link(directory: &OwnedFd, name: &OsStr) {
-    let series = Series::new(name, 0);
-    let to = fs::readlinkat(directory, name, Vec::new());
-    if to.is_ok_and(|to| series.number(to.as_bytes()).is_some()) {
-        // If it stays, to open it says why.
-        let _stays = fs::unlinkat(directory, name, AtFlags::empty());
+/// Two that write one series would remove each other's files. Where nothing can be locked, nobody is known to be there.
+fn claim(file: &File) -> Result<(), String> {
+    match fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err("another process writes and rotates it".to_owned()),
+        Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Makes room for a plain file where an output that was rotated left its link.
+pub(super) fn remove_link(directory: &OwnedFd, name: &OsStr) -> Result<(), String> {
+    let series = Series::new(name, 0);
+    let Ok(to) = fs::readlinkat(directory, name, Vec::new()) else { return Ok(()) };
+    if series.number(to.as_bytes()).is_none() {
+        return Ok(());
+    }
+    if let Ok(file) = open(directory, OsStr::from_bytes(to.as_bytes())) {
+        claim(&file)?;
+    }
+    // If it stays, to open it says why.
+    let _stays = fs::unlinkat(directory, name, AtFlags::empty());
+    Ok(())
 }

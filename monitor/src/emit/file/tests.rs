@@ -7,18 +7,29 @@ use super::*;
 
 struct Scene {
     dir: TempDir,
-    file: OutputFile,
+    file: Option<OutputFile>,
 }
 
 impl Scene {
     fn new(rotation: Option<Rotation>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let file = OutputFile::open(&dir.path().join("events"), rotation).unwrap();
-        Self { dir, file }
+        let mut scene = Self { dir, file: None };
+        scene.open("events", rotation);
+        scene
     }
 
     fn rotated(max_size: u64, keep: u32) -> Self {
         Self::new(Some(Rotation { max_size, keep }))
+    }
+
+    /// After what it wrote to before was closed.
+    fn open(&mut self, name: &str, rotation: Option<Rotation>) {
+        self.file = None;
+        self.file = Some(OutputFile::open(&self.path(name), rotation).unwrap());
+    }
+
+    fn file(&mut self) -> &mut OutputFile {
+        self.file.as_mut().unwrap()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -26,9 +37,9 @@ impl Scene {
     }
 
     fn line(&mut self, line: &str) {
-        self.file.make_ready(line.len() as u64 + 1);
+        self.file().make_ready(line.len() as u64 + 1);
         for bytes in [line.as_bytes(), b"\n"] {
-            assert_eq!(self.file.write(bytes).unwrap(), bytes.len());
+            assert_eq!(self.file().write(bytes).unwrap(), bytes.len());
         }
     }
 
@@ -87,12 +98,12 @@ fn without_a_limit_there_is_one_file_and_with_none_kept_too() {
 fn the_latest_is_gone_on_with_and_a_plain_one_becomes_it() {
     let mut scene = Scene::rotated(100, 9);
     scene.line("one");
-    scene.file = OutputFile::open(&scene.path("events"), ROTATION).unwrap();
+    scene.open("events", ROTATION);
     scene.line("two");
     assert_eq!((scene.names().len(), scene.read("events.000001")), (2, "one\ntwo\n".to_owned()));
     fs::remove_file(scene.path("events")).unwrap();
     fs::write(scene.path("events"), "of before\n").unwrap();
-    scene.file = OutputFile::open(&scene.path("events"), ROTATION).unwrap();
+    scene.open("events", ROTATION);
     scene.line("three");
     assert_eq!([scene.read("events"), scene.read("events.000002")], [const { "of before\nthree\n" }; 2]);
     // What is no number of ours is let alone.
@@ -100,18 +111,18 @@ fn the_latest_is_gone_on_with_and_a_plain_one_becomes_it() {
         fs::write(scene.path(name), "").unwrap();
     }
     fs::write(scene.path("events.1000000"), "").unwrap();
-    scene.file = OutputFile::open(&scene.path("events"), Some(Rotation { max_size: 4, keep: 0 })).unwrap();
+    scene.open("events", Some(Rotation { max_size: 4, keep: 0 }));
     scene.lines(&["six", "ten"]);
     let names =
         ["events", "events.0000009", "events.000001x", "events.1", "events.1000001", "events.20261127"];
     assert_eq!(scene.names(), names);
     assert_eq!(scene.read("events"), "ten\n");
     // Without rotation there is the one file again.
-    scene.file = OutputFile::open(&scene.path("events"), None).unwrap();
+    scene.open("events", None);
     scene.line("plain");
     assert_eq!([scene.read("events"), scene.read("events.1000001")], ["plain\n", "ten\n"]);
     // Whose content is nobody else's: the link gives way.
-    scene.file = OutputFile::open(&scene.path("other"), Some(Rotation { max_size: 4, keep: 2 })).unwrap();
+    scene.open("other", Some(Rotation { max_size: 4, keep: 2 }));
     fs::remove_file(scene.path("other")).unwrap();
     fs::write(scene.path("other"), "precious").unwrap();
     fs::create_dir_all(scene.path("other.000001x")).unwrap();
@@ -130,10 +141,24 @@ fn links_are_replaced_and_not_followed() {
         scene.lines(&["one", "two", "six", "ten"]);
         assert_eq!(fs::read_to_string(victim).unwrap(), "precious", "{name}");
         assert_eq!(scene.read("events"), "ten\n", "{name}");
-        scene.file = OutputFile::open(&scene.path("events"), ROTATION).unwrap();
+        scene.open("events", ROTATION);
         scene.line("end");
         assert_eq!(scene.read("events"), "ten\nend\n", "{name}");
     }
+}
+
+#[test]
+fn two_do_not_rotate_one_file() {
+    let mut scene = Scene::rotated(4, 2);
+    scene.lines(&["one", "two"]);
+    for rotation in [ROTATION, None] {
+        let error = OutputFile::open(&scene.path("events"), rotation).unwrap_err().to_string();
+        assert!(error.contains("another process writes and rotates it"), "{error}");
+    }
+    assert_eq!(scene.names(), ["events", "events.000001", "events.000002"]);
+    scene.line("six");
+    assert_eq!(scene.read("events"), "six\n");
+    scene.open("events", ROTATION);
 }
 
 #[test]
@@ -195,8 +220,8 @@ fn a_link_in_its_place_is_not_followed() {
     assert_eq!(scene.read("moved"), "one\ntwo\n");
     // Nobody can read any more what goes to a file without a name.
     fs::remove_file(scene.path("moved")).unwrap();
-    scene.file.make_ready(1);
-    assert!(scene.file.write(b"x").is_err());
+    scene.file().make_ready(1);
+    assert!(scene.file().write(b"x").is_err());
     fs::remove_file(scene.path("events")).unwrap();
     scene.line("three");
     assert_eq!(scene.read("events"), "three\n");
@@ -216,7 +241,7 @@ fn the_directory_stays_the_one_it_was() {
     let elsewhere = tempfile::tempdir().unwrap();
     let path = scene.dir.path().join("sub");
     fs::create_dir(&path).unwrap();
-    scene.file = OutputFile::open(&path.join("events"), Some(Rotation { max_size: 4, keep: 1 })).unwrap();
+    scene.open("sub/events", Some(Rotation { max_size: 4, keep: 1 }));
     fs::rename(&path, scene.path("moved")).unwrap();
     symlink(elsewhere.path(), &path).unwrap();
     scene.lines(&["one", "two"]);
