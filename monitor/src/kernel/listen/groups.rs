@@ -19,6 +19,8 @@ pub(super) struct Groups {
     all: Vec<OwnedFd>,
     /// Which group has the marks of a file system, so that nothing is told by two.
     of: HashMap<[u8; 8], usize>,
+    /// The kernel takes no part of a file system, not even alone.
+    takes_no_parts: bool,
     /// Has something to be read when one of them has.
     poll: OwnedFd,
 }
@@ -26,7 +28,7 @@ pub(super) struct Groups {
 impl Groups {
     pub fn new() -> io::Result<Self> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let mut groups = Self { all: Vec::new(), of: HashMap::new(), poll };
+        let mut groups = Self { all: Vec::new(), of: HashMap::new(), takes_no_parts: false, poll };
         groups.add(sys::changes()?)?;
         Ok(groups)
     }
@@ -64,18 +66,19 @@ impl Groups {
                 }
             }
         }
-        if let Some(error) = refused.filter(|_| self.all.len() >= GROUPS_MAX) {
+        if let Some(error) = refused.filter(|_| self.takes_no_parts || self.all.len() >= GROUPS_MAX) {
             return Err(error);
         }
         let group = sys::changes()?;
-        sys::mark(&group, mask, path)?;
+        sys::mark(&group, mask, path).inspect_err(|error| self.takes_no_parts = is_other(error))?;
         self.of.insert(file_system, self.all.len());
         self.add(group)
     }
 
     /// Ends all marks.
     pub fn flush(&mut self) -> io::Result<()> {
+        self.all.iter().try_for_each(sys::flush)?;
         self.of.clear();
-        self.all.iter().try_for_each(sys::flush)
+        Ok(())
     }
 }
