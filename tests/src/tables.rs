@@ -1,5 +1,6 @@
 //! The kernel's tables of a daemon, as anyone with the right to can look at them.
 
+use std::collections::HashSet;
 use std::fs;
 
 use anyhow::{Context as _, Result};
@@ -30,10 +31,20 @@ pub fn entries(pid: u32) -> Result<usize> {
         let Some(id) = text.lines().find_map(|line| line.strip_prefix("map_id:")) else { continue };
         let id = id.trim().parse()?;
         all += match MapInfo::from_id(id)?.name_as_str().context("a name")? {
-            "OBJECTS" | "ANCESTORS" => HashMap::<_, Key, Value>::try_from(open(id)?)?.keys().count(),
-            "NAMES" => HashMap::<_, [u8; 80], u32>::try_from(open(id)?)?.keys().count(),
-            "PORTS" => HashMap::<_, u32, Value>::try_from(open(id)?)?.keys().count(),
-            "EXECUTABLES" => HashMap::<_, Key, u8>::try_from(open(id)?)?.keys().count(),
+            "OBJECTS" | "ANCESTORS" => {
+                HashMap::<_, Key, Value>::try_from(open(id)?)?.keys().flatten().collect::<HashSet<_>>().len()
+            }
+            "NAMES" => HashMap::<_, [u8; 80], u32>::try_from(open(id)?)?
+                .keys()
+                .flatten()
+                .collect::<HashSet<_>>()
+                .len(),
+            "PORTS" => {
+                HashMap::<_, u32, Value>::try_from(open(id)?)?.keys().flatten().collect::<HashSet<_>>().len()
+            }
+            "EXECUTABLES" => {
+                HashMap::<_, Key, u8>::try_from(open(id)?)?.keys().flatten().collect::<HashSet<_>>().len()
+            }
             _ => 0,
         };
     }
