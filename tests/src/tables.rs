@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::hash::Hash;
 
 use anyhow::{Context as _, Result};
+use aya::Pod;
 use aya::maps::{HashMap, Map, MapData, MapInfo, loaded_maps};
 
 /// An object's device and number.
@@ -31,22 +33,19 @@ pub fn entries(pid: u32) -> Result<usize> {
         let Some(id) = text.lines().find_map(|line| line.strip_prefix("map_id:")) else { continue };
         let id = id.trim().parse()?;
         all += match MapInfo::from_id(id)?.name_as_str().context("a name")? {
-            "OBJECTS" | "ANCESTORS" => {
-                HashMap::<_, Key, Value>::try_from(open(id)?)?.keys().flatten().collect::<HashSet<_>>().len()
-            }
-            "NAMES" => HashMap::<_, [u8; 80], u32>::try_from(open(id)?)?
-                .keys()
-                .flatten()
-                .collect::<HashSet<_>>()
-                .len(),
-            "PORTS" => {
-                HashMap::<_, u32, Value>::try_from(open(id)?)?.keys().flatten().collect::<HashSet<_>>().len()
-            }
-            "EXECUTABLES" => {
-                HashMap::<_, Key, u8>::try_from(open(id)?)?.keys().flatten().collect::<HashSet<_>>().len()
-            }
+            "OBJECTS" => count::<Key, Value>(id)?,
+            "ANCESTORS" => count::<Key, u32>(id)?,
+            "NAMES" => count::<[u8; 80], u32>(id)?,
+            "PORTS" => count::<u32, Value>(id)?,
+            "EXECUTABLES" => count::<Key, u8>(id)?,
             _ => 0,
         };
     }
     Ok(all)
+}
+
+/// Each once: to go on from one that was just removed begins anew.
+fn count<K: Pod + Eq + Hash, V: Pod>(id: u32) -> Result<usize> {
+    let table = HashMap::<_, K, V>::try_from(open(id)?)?;
+    Ok(table.keys().flatten().collect::<HashSet<_>>().len())
 }

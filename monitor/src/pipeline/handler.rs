@@ -166,6 +166,7 @@ impl Handler {
             Ok(Record::Access(mut decoded)) => {
                 self.keeper.tell_apart(&mut decoded);
                 self.name(&mut decoded);
+                self.doubt(&mut decoded.access.actor);
                 // While its container is there: it may be gone when what has to wait is told.
                 let _remembered =
                     self.identities.of(self.keeper.root(), &decoded.access.actor, self.context.namespaces);
@@ -213,7 +214,10 @@ impl Handler {
             let (keeper, exes, namespaces) = (&self.keeper, &self.exes, self.context.namespaces);
             let who = |pid| snapshot::describe(pid, &Wanted::new(keeper, exes, namespaces));
             let Some(told) = self.teller.take(all, &mut self.kernel, keeper, &who) else { return };
-            told.iter().for_each(|decoded| self.access(decoded));
+            for mut decoded in told {
+                self.doubt(&mut decoded.access.actor);
+                self.access(&decoded);
+            }
         }
     }
 

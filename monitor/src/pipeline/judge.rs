@@ -187,11 +187,6 @@ impl Handler {
             self.hear_of_executables();
         }
         let verdict = self.policy().decide(class, access, whose);
-        if verdict.matched.is_some()
-            && let Some(doubted) = self.doubted(access)
-        {
-            return self.policy().decide(class, &doubted, whose);
-        }
         if verdict.reason != Reason::ExeNotNodeFile {
             return verdict;
         }
@@ -201,7 +196,6 @@ impl Handler {
             return verdict;
         }
         self.look_at_executables();
-        let doubted = self.doubted(access);
-        self.policy().decide(class, doubted.as_ref().unwrap_or(access), whose)
+        self.policy().decide(class, access, whose)
     }
 }

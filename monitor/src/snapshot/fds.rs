@@ -156,7 +156,8 @@ impl<'a> Fds<'a> {
         let on_node = wanted.mounts.on_node(dev, &inside)?;
         let (base, target) = wanted.trees.iter().find(|(base, _)| on_node.starts_with(base))?;
         let below = on_node.strip_prefix(base).ok()?.components().count();
-        let key = ObjectKey::new(dev, kernel_key(stat).ino);
+        let exact = wanted.exact.get(&id(stat)).copied();
+        let key = exact.unwrap_or_else(|| ObjectKey::new(dev, kernel_key(stat).ino));
         Some((*target, key, u32::try_from(below).ok()?, inside.into_os_string().into_encoded_bytes()))
     }
 

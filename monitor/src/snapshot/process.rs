@@ -49,6 +49,11 @@ impl Process {
         self.read_at_most(name, TEXT_MAX)
     }
 
+    /// The file that it runs, without asking a server for it.
+    pub(crate) fn runs(&self) -> io::Result<FileId> {
+        stat(&self.dir, "exe").map(|stat| id(&stat))
+    }
+
     /// Nanoseconds since boot, to the hundredth of a second.
     pub(crate) fn start(&self) -> Option<u64> {
         Some(nanoseconds(Stat::parse(&self.read("stat").ok()?)?.start))

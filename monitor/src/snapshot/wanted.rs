@@ -27,6 +27,8 @@ pub struct Wanted {
     /// Executables that rules name.
     pub(super) exes: HashMap<FileId, ObjectKey>,
     pub(super) mounts: Mounts,
+    /// What is known of files whose number alone does not say which they are.
+    pub(super) exact: HashMap<FileId, ObjectKey>,
     /// Files that hold network namespaces.
     pub(super) namespaces: Vec<PathBuf>,
     pub(super) node: Namespaces,
@@ -71,6 +73,12 @@ impl Wanted {
             devices: files.keys().map(|file: &FileId| file.dev).collect(),
             files,
             trees: trees(keeper),
+            exact: plan
+                .ids
+                .iter()
+                .filter(|(_, key)| key.generation != 0)
+                .map(|(id, key)| (*id, *key))
+                .collect(),
             sockets,
             ports: ports.collect(),
             exes: exes.ids().collect(),

@@ -169,8 +169,9 @@ pub(super) fn remove_link(directory: &OwnedFd, name: &OsStr) -> Result<(), Strin
     if series.number(to.as_bytes()).is_none() {
         return Ok(());
     }
-    if let Ok(file) = open(directory, OsStr::from_bytes(to.as_bytes())) {
-        claim(&file)?;
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    if let Ok(file) = fs::openat(directory, OsStr::from_bytes(to.as_bytes()), flags, Mode::empty()) {
+        claim(&File::from(file))?;
     }
     // If it stays, to open it says why.
     let _stays = fs::unlinkat(directory, name, AtFlags::empty());
