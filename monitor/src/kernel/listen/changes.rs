@@ -5,20 +5,24 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use super::groups::Groups;
+use super::heard::ONE_CALL;
 use super::marks::{Attributes, Mark, Marks};
 use super::{Heard, Told, heard, read};
+
+/// More processes do not change doors at a time.
+const RECENT_MAX: usize = 64;
 
 #[derive(Debug)]
 pub struct Changes {
     groups: Groups,
     marks: Marks,
-    /// The last that was heard.
-    last: Option<Heard>,
+    /// What was heard last, of which the other half may be to come.
+    recent: Vec<Heard>,
 }
 
 impl Changes {
     pub fn new() -> io::Result<Self> {
-        Ok(Self { groups: Groups::new()?, marks: Marks::default(), last: None })
+        Ok(Self { groups: Groups::new()?, marks: Marks::default(), recent: Vec::new() })
     }
 
     pub fn ear(&self) -> &OwnedFd {
@@ -55,16 +59,16 @@ impl Changes {
 
     /// Reads all that is there.
     pub fn read(&mut self, told: &mut Told) -> io::Result<()> {
-        let Self { groups, marks, last } = self;
+        let Self { groups, marks, recent } = self;
         for group in groups.iter() {
-            let result = read(group, told, |event, now, told| {
-                heard::hear(&event, marks, now, last.as_ref(), &mut told.heard);
-            });
-            if let Some(heard) = told.heard.last() {
-                *last = Some(heard.clone());
-            }
-            result?;
+            read(group, told, |event, now, told| {
+                heard::hear(&event, marks, now, recent, &mut told.heard);
+            })?;
         }
+        recent.retain(|heard| heard.at.elapsed() < ONE_CALL);
+        recent.extend(told.heard.iter().rev().take(RECENT_MAX).rev().cloned());
+        let surplus = recent.len().saturating_sub(RECENT_MAX);
+        recent.drain(..surplus);
         Ok(())
     }
 }

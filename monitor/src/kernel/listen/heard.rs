@@ -68,16 +68,10 @@ const WHATS: [(u64, What); 6] = [
     (libc::FAN_DELETE, What::Removed),
 ];
 
-/// Adds what an event says. `earlier` is what was heard last before that.
-pub(super) fn hear(
-    event: &Event,
-    marks: &Marks,
-    at: Instant,
-    earlier: Option<&Heard>,
-    heard: &mut Vec<Heard>,
-) {
+/// Adds what an event says. `earlier` is what was heard in the reads before, in order.
+pub(super) fn hear(event: &Event, marks: &Marks, at: Instant, earlier: &[Heard], heard: &mut Vec<Heard>) {
     let mut push = |new: Heard| {
-        let last = heard.iter().rev().chain(earlier).find(|last| last.pid == new.pid);
+        let last = heard.iter().rev().chain(earlier.iter().rev()).find(|last| last.pid == new.pid);
         if !last.is_some_and(|last| is_told(&new, last)) {
             heard.push(new);
         }
@@ -156,7 +150,7 @@ fn above(event: &Event, marks: &Marks, at: Instant) -> Option<Heard> {
 }
 
 /// The two halves of one call come one after the other, though between them its process may have to wait for a CPU.
-const ONE_CALL: Duration = Duration::from_millis(50);
+pub(super) const ONE_CALL: Duration = Duration::from_millis(50);
 
 /// An exchange is told as two renames, one there and one back, and a directory above by its old name and as itself. So is this the other
 /// half of what the process did last?
@@ -169,7 +163,9 @@ fn is_told(new: &Heard, last: &Heard) -> bool {
     let crossed = is(&last.from, &new.path) && is(&new.from, &last.path);
     let as_itself = last.above.is_some() != new.above.is_some() && last.path == new.path;
     let entries = last.above.is_none() && new.above.is_none();
-    new.at.duration_since(last.at) < ONE_CALL && (as_itself || entries && (same || crossed))
+    // Both sides of an exchange may have been above the targets, by the same path one after the other.
+    let both = last.above.zip(new.above).is_some_and(|(last, new)| last != new) && last.path == new.path;
+    new.at.duration_since(last.at) < ONE_CALL && (as_itself || both || entries && (same || crossed))
 }
 
 fn is(from: &Option<PathBuf>, path: &Path) -> bool {
@@ -200,6 +196,9 @@ mod tests {
         let now = Instant::now();
         let entry = Heard::sample(now, What::Renamed { is_there: false }, true);
         let itself = Heard { above: Some(ObjectKey::new(1, 2)), ..entry.clone() };
+        let other = Heard { above: Some(ObjectKey::new(1, 3)), ..entry.clone() };
+        assert!(is_told(&other, &itself), "both sides of an exchange");
+        assert!(!is_told(&itself, &itself), "there and back");
         assert!(is_told(&itself, &entry));
         assert!(!is_told(&entry, &entry));
     }
