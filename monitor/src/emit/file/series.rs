@@ -158,7 +158,11 @@ impl Series {
 fn claim(file: &File) -> Result<(), String> {
     match fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
         Err(Errno::WOULDBLOCK) => Err("another process writes and rotates it".to_owned()),
-        Ok(()) | Err(_) => Ok(()),
+        Err(errno) => {
+            tracing::debug!(%errno, "cannot lock an output");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
     }
 }
 
